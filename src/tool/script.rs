@@ -8,3 +8,8 @@ use super::Tool;
 pub fn tools() -> Vec<Arc<dyn Tool>> {
     Vec::new()
 }
+
+/// Runs one program in this process, the sandboxed child of the `script` tool.
+pub fn child_main() -> std::process::ExitCode {
+    std::process::ExitCode::FAILURE
+}
