@@ -1,0 +1,52 @@
+//! The bytes of a model file: mapped from disk, or owned when a test made them.
+//!
+//! Invariant: the length never changes after construction. One of the few files that may hold `unsafe`.
+//! Must not know: the format.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+/// A read-only run of bytes.
+#[derive(Debug)]
+pub(super) enum Bytes {
+    /// Paged in by the operating system on first use.
+    Mapped(Mmap),
+    /// In memory.
+    Owned(Vec<u8>),
+}
+
+impl Bytes {
+    /// Maps a file. An empty file gives empty bytes; a folder is an error.
+    pub(super) fn map(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let about = file.metadata()?;
+        if about.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, expected a file"));
+        }
+        if about.len() == 0 {
+            return Ok(Self::Owned(Vec::new()));
+        }
+        // SAFETY: the map is private to this value and read only through `&[u8]`; text taken from it is validated on
+        // every read, so nothing relies on bytes staying what they were. What stays is what every mapped weight file
+        // asks of its user: not to truncate the file while it is open. Pulls replace files by rename, never in place.
+        let map = unsafe { Mmap::map(&file)? };
+        Ok(Self::Mapped(map))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
