@@ -15,6 +15,7 @@ mod calculate;
 mod convert;
 mod files;
 mod json;
+mod preview;
 mod query;
 pub mod script;
 mod search;
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub use table::Table;
-pub use workspace::{Change, Policy, Workspace};
+pub use workspace::{Applied, Change, Entry, Policy, Verdict, Workspace};
 
 /// Why a tool could not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
