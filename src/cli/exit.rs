@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::render;
+use crate::store;
 
 /// What went wrong, as far as a caller needs to tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +107,30 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         let kind = if error.kind() == std::io::ErrorKind::BrokenPipe { Kind::ReaderGone } else { Kind::Machine };
         Self::from_error(kind, &error)
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        use store::Error as E;
+        let (kind, hint) = match &error {
+            E::Folder { .. } | E::Open { .. } | E::Lock { .. } => {
+                (Kind::Machine, "choose a folder that can be written: --home DIR, or set PARTITA_HOME")
+            }
+            E::Newer { .. } | E::Foreign { .. } => {
+                (Kind::Machine, "choose another folder for runs and models: --home DIR, or set PARTITA_HOME")
+            }
+            E::Damaged { .. } => {
+                (Kind::Machine, "move the file away to start a new journal; models are kept elsewhere")
+            }
+            E::Full { .. } => (Kind::Machine, "make space and `partita resume` the run: what was recorded is kept"),
+            E::Busy { .. } => (Kind::Machine, "another partita is writing: try again when it is done"),
+            E::NoRun { .. } => (Kind::Usage, "`partita runs` lists the runs"),
+            E::Ambiguous { .. } => (Kind::Usage, "give more of the id"),
+            E::Locked { .. } => (Kind::Usage, "let it finish or stop it first; `partita show RUN` says how far it is"),
+            _ => return Self::from_error(Kind::Machine, &error),
+        };
+        Self::from_error(kind, &error).hint(hint)
     }
 }
 

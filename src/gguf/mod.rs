@@ -96,7 +96,7 @@ pub enum Error {
         supported: &'static str,
     },
     /// A key that the caller needs is absent.
-    #[error("metadata key {key} is missing, expected a {wanted}")]
+    #[error("metadata key {key} is missing, expected type {wanted}")]
     MissingKey {
         /// The key.
         key: String,
@@ -104,7 +104,7 @@ pub enum Error {
         wanted: &'static str,
     },
     /// A key has another type than the caller needs.
-    #[error("metadata key {key} is a {found}, expected a {wanted}")]
+    #[error("metadata key {key} has type {found}, expected {wanted}")]
     KeyType {
         /// The key.
         key: String,
@@ -114,7 +114,7 @@ pub enum Error {
         found: String,
     },
     /// A number does not fit the type that the caller needs.
-    #[error("metadata key {key} has the value {value}, which does not fit a {wanted}")]
+    #[error("metadata key {key} has the value {value}, which does not fit {wanted}")]
     KeyRange {
         /// The key.
         key: String,
