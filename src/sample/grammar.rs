@@ -17,6 +17,7 @@ use llguidance::{Matcher, ParserFactory};
 use toktrie::{TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
 
 use super::{Error, Mask};
+use crate::tokenizer::{Special, Tokenizer};
 use crate::types::{Grammar, Token};
 
 /// Compiled grammars that are kept; the oldest goes first.
@@ -39,9 +40,25 @@ pub(super) struct Vocabulary {
     pub encode: Encode,
 }
 
+impl Vocabulary {
+    fn of_tokenizer(tokenizer: Tokenizer) -> Self {
+        let word = |token| {
+            let bytes = tokenizer.token_bytes(token);
+            // An end token is never text, whatever kind the file gives it.
+            let is_text = bytes.is_empty() || !(tokenizer.is_control(token) || tokenizer.is_end(token));
+            if is_text { bytes.to_vec() } else { [&[TokTrie::SPECIAL_TOKEN_MARKER], bytes].concat() }
+        };
+        Self {
+            words: (0..tokenizer.n_vocab() as Token).map(word).collect(),
+            ends: tokenizer.end_tokens().to_vec(),
+            encode: Box::new(move |text| tokenizer.encode(text, Special::AsText)),
+        }
+    }
+}
+
 /// Compiles grammars for one tokenizer.
 pub struct Grammars {
-    vocabulary: Mutex<Option<Vocabulary>>,
+    vocabulary: Mutex<Option<Box<dyn FnOnce() -> Vocabulary + Send>>>,
     n_vocab: usize,
     factory: OnceLock<Result<ParserFactory, Error>>,
     kept: Mutex<Kept>,
@@ -60,10 +77,16 @@ struct Compiled {
 }
 
 impl Grammars {
-    pub(super) fn of_vocabulary(vocabulary: Vocabulary) -> Self {
+    /// For texts of `tokenizer`. Cheap: the trie waits for the first grammar.
+    pub fn new(tokenizer: &Tokenizer) -> Self {
+        let tokenizer = tokenizer.clone();
+        Self::of_vocabulary(tokenizer.n_vocab(), move || Vocabulary::of_tokenizer(tokenizer))
+    }
+
+    pub(super) fn of_vocabulary(n_vocab: usize, build: impl FnOnce() -> Vocabulary + Send + 'static) -> Self {
         Self {
-            n_vocab: vocabulary.words.len(),
-            vocabulary: Mutex::new(Some(vocabulary)),
+            vocabulary: Mutex::new(Some(Box::new(build))),
+            n_vocab,
             factory: OnceLock::new(),
             kept: Mutex::default(),
         }
@@ -105,7 +128,7 @@ impl Grammars {
     fn build_factory(&self) -> Result<ParserFactory, Error> {
         let fail = |why: String| Error::Vocabulary { n_vocab: self.n_vocab, why };
         let taken = self.vocabulary.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let vocabulary = taken.ok_or_else(|| fail("building its trie was interrupted".into()))?;
+        let vocabulary = taken.ok_or_else(|| fail("building its trie was interrupted".into()))?();
         let Some(&end) = vocabulary.ends.first() else {
             return Err(fail("it has no end token".into()));
         };

@@ -32,7 +32,7 @@ fn toy() -> Grammars {
         }
         tokens
     };
-    Grammars::of_vocabulary(Vocabulary { words, ends: vec![END], encode: Box::new(encode) })
+    Grammars::of_vocabulary(n_toy(), || Vocabulary { words, ends: vec![END], encode: Box::new(encode) })
 }
 
 fn n_toy() -> usize {
