@@ -1,4 +1,6 @@
 //! The one integration test binary.
 
 mod gguf;
+mod store;
+mod tidy;
 mod tokenizer;
