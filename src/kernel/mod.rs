@@ -1,1 +1,68 @@
-//! Not built yet.
+//! Exact numeric routines on slices, dispatched by CPU features.
+//!
+//! Every routine is written once, over the lanes of [`simd::Simd`], and compiled per instruction set: the portable
+//! lanes are the definition, the AVX2 and AVX-512 lanes execute the same operations in the same order, so results
+//! are equal bit for bit on every instruction set.
+//!
+//! Invariants:
+//! - Batch invariance: the arithmetic of one output element never depends on how many rows are computed with it,
+//!   on the number of threads, or on where its KV blocks lie.
+//! - Nothing here panics on data; a wrong length is a broken invariant of the caller and is asserted.
+//!
+//! `unsafe` lives here (and in the memory map of `gguf`) and nowhere else.
+//! Must not know: models, tensors, files, sequences.
+
+mod activation;
+mod attention;
+mod dense;
+mod encoding;
+mod format;
+mod isa;
+mod kv;
+mod matmul;
+mod memory;
+mod packed;
+mod simd;
+mod threads;
+mod vector;
+
+#[cfg(test)]
+mod tests;
+
+use crate::types::Dtype;
+
+pub use activation::QuantizedRows;
+pub use attention::{Attention, attention};
+pub use encoding::{dequantize, dequantize_row};
+pub use isa::{Isa, isa};
+pub use kv::KvLayout;
+pub use packed::Packed;
+pub use threads::Threads;
+pub use vector::{RopeStyle, gelu_mul, rms_norm, rope, silu_mul, softmax};
+
+/// Why weights could not be read or packed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A row does not consist of whole blocks.
+    #[error("a row of {n_cols} elements is not a whole number of {} blocks of {}", dtype.name(), dtype.block_elements())]
+    Columns {
+        /// Encoding of the matrix.
+        dtype: Dtype,
+        /// Elements of one row.
+        n_cols: usize,
+    },
+    /// The bytes are not those of the shape.
+    #[error("{} [{n_rows}, {n_cols}] takes {want} bytes, got {got}", dtype.name())]
+    Length {
+        /// Encoding of the matrix.
+        dtype: Dtype,
+        /// Rows of the matrix.
+        n_rows: usize,
+        /// Elements of one row.
+        n_cols: usize,
+        /// Bytes that the shape takes.
+        want: usize,
+        /// Bytes that came.
+        got: usize,
+    },
+}

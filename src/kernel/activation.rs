@@ -1,0 +1,120 @@
+//! Activations as 8-bit integers: the right-hand side of every product with quantized weights.
+//!
+//! A row is cut into groups of 32 that share a scale; a value is `scale·code` with a code from -127 to 127. The sums of
+//! the codes are kept beside them, because a weight's offset or minimum multiplies only the sum.
+//! Invariant: a row's groups depend on that row alone.
+
+use super::isa::{Isa, Kernel, isa, run};
+use super::simd::{LANES, Simd};
+use super::threads::Threads;
+
+/// Values that share a scale.
+pub(super) const GROUP: usize = 32;
+
+/// 32 activations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub(super) struct Group {
+    pub codes: [[i8; 4]; GROUP / 4],
+    pub scale: f32,
+    /// Negated sums of the codes: of the first 16, of the last 16, of all.
+    pub minus_sums: [i32; 3],
+}
+
+impl Group {
+    const ZERO: Group = Group { codes: [[0; 4]; GROUP / 4], scale: 0.0, minus_sums: [0; 3] };
+}
+
+/// Rows of activations, quantized once for every matrix that they are multiplied with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizedRows {
+    n_rows: usize,
+    n_cols: usize,
+    groups: Vec<Group>,
+}
+
+impl QuantizedRows {
+    /// Quantizes `x`, `[n_rows, n_cols]`.
+    ///
+    /// A group that holds a NaN or an infinity becomes NaN as a whole.
+    ///
+    /// # Panics
+    /// If `n_cols` is not a multiple of 32 or `x` is not of that shape.
+    pub fn quantize(x: &[f32], n_rows: usize, n_cols: usize, threads: &Threads) -> Self {
+        Self::quantize_on(isa(), x, [n_rows, n_cols], threads)
+    }
+
+    pub(super) fn quantize_on(isa: Isa, x: &[f32], [n_rows, n_cols]: [usize; 2], threads: &Threads) -> Self {
+        /// Groups that are worth a fork: about 10 µs of work.
+        const CHUNK: usize = 1024;
+        assert!(n_cols.is_multiple_of(GROUP), "{n_cols} columns are not a multiple of {GROUP}");
+        assert_eq!(x.len(), n_rows * n_cols, "activations do not have the shape [{n_rows}, {n_cols}]");
+        let mut groups = vec![Group::ZERO; x.len() / GROUP];
+        threads.for_chunks(&mut groups, CHUNK, |i, groups| {
+            let x = &x[i * CHUNK * GROUP..][..groups.len() * GROUP];
+            run(isa, Quantize { x: x.as_chunks().0, groups });
+        });
+        Self { n_rows, n_cols, groups }
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Activations of one row.
+    pub fn n_cols(&self) -> usize {
+        self.n_cols
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[Group] {
+        let n = self.n_cols / GROUP;
+        &self.groups[row * n..(row + 1) * n]
+    }
+}
+
+struct Quantize<'a> {
+    x: &'a [[f32; GROUP]],
+    groups: &'a mut [Group],
+}
+
+impl Kernel for Quantize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (x, group) in self.x.iter().zip(self.groups) {
+            quantize_group(simd, x, group);
+        }
+    }
+}
+
+#[inline(always)]
+fn quantize_group<S: Simd>(simd: S, x: &[f32; GROUP], group: &mut Group) {
+    let (halves, _) = x.as_chunks::<LANES>();
+    let (a, b) = (simd.load(&halves[0]), simd.load(&halves[1]));
+    // Magnitudes are compared as integers: the order is the same, and an infinity or a NaN comes out on top.
+    let magnitude = simd.splat_int(0x7fff_ffff);
+    let largest = simd.max_int(simd.and(simd.bits(a), magnitude), simd.and(simd.bits(b), magnitude));
+    let largest = f32::from_bits(simd.largest_int(largest) as u32);
+    if !largest.is_finite() {
+        *group = Group { scale: f32::NAN, ..Group::ZERO };
+        return;
+    }
+    // Below this, `127 / largest` would overflow; such a group is zero for every purpose.
+    if largest < 1e-36 {
+        *group = Group::ZERO;
+        return;
+    }
+    let inverse = simd.splat(127.0 / largest);
+    let mut codes = [[0; LANES]; 2];
+    for (codes, half) in codes.iter_mut().zip([a, b]) {
+        simd.store_low_bytes(simd.to_int(simd.mul(half, inverse)), codes);
+    }
+    let [first, last] = codes.map(|half| half.iter().map(|&code| i32::from(code)).sum::<i32>());
+    for (quad, codes) in group.codes.iter_mut().zip(codes.as_flattened().as_chunks::<4>().0) {
+        *quad = *codes;
+    }
+    group.scale = largest / 127.0;
+    group.minus_sums = [-first, -last, -(first + last)];
+}

@@ -1,0 +1,125 @@
+//! Weights rearranged for the matrix product: one copy, one layout family, for every encoding.
+//!
+//! 16 rows are interleaved into a *block*, so that a vector lane is an output row. A block of a quantized matrix is its
+//! units' codes followed by its units' scales (see [`super::format`]); a block of a dense matrix is one vector of 16
+//! weights per column. Rows are padded to a multiple of 16 with zeros.
+
+use super::Error;
+use super::encoding::{Block, Encoding, MAX_BLOCK, check_length, row_bytes};
+use super::format::{ROWS, UNIT, unit_size, write_codes};
+use super::memory::fill_lines;
+use super::simd::Line;
+use crate::types::Dtype;
+use half::f16;
+
+/// A matrix `[n_rows, n_cols]`, ready to be multiplied with.
+#[derive(Debug)]
+pub struct Packed {
+    dtype: Dtype,
+    n_rows: usize,
+    n_cols: usize,
+    lines_per_block: usize,
+    lines: Vec<Line>,
+}
+
+impl Packed {
+    /// Packs the rows of a GGUF tensor, on all cores.
+    ///
+    /// # Errors
+    /// [`Error::Columns`] if a row is not a whole number of blocks, [`Error::Length`] if `bytes` is not the tensor.
+    pub fn pack(dtype: Dtype, bytes: &[u8], n_rows: usize, n_cols: usize) -> Result<Self, Error> {
+        check_length(dtype, bytes, n_rows, n_cols)?;
+        let row_bytes = row_bytes(dtype, n_cols)?;
+        let n_blocks = n_rows.div_ceil(ROWS);
+        let lines_per_block = lines_per_block(dtype, n_cols);
+        let lines = fill_lines(n_blocks, lines_per_block, |block, lines| {
+            let rows = bytes.chunks_exact(row_bytes.max(1)).skip(block * ROWS).take(ROWS);
+            for (row, bytes) in rows.enumerate() {
+                match Encoding::of(dtype) {
+                    Some(encoding) => pack_coded_row(dtype, &encoding, bytes, row, lines),
+                    None => pack_dense_row(dtype, bytes, row, lines),
+                }
+            }
+        });
+        Ok(Self { dtype, n_rows, n_cols, lines_per_block, lines })
+    }
+
+    /// Output features.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Input features.
+    pub fn n_cols(&self) -> usize {
+        self.n_cols
+    }
+
+    /// Encoding of the tensor that was packed.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Bytes that the packed weights take.
+    pub fn n_bytes(&self) -> usize {
+        self.lines.len() * size_of::<Line>()
+    }
+
+    pub(super) fn n_blocks(&self) -> usize {
+        self.n_rows.div_ceil(ROWS)
+    }
+
+    pub(super) fn block(&self, block: usize) -> &[Line] {
+        &self.lines[block * self.lines_per_block..(block + 1) * self.lines_per_block]
+    }
+}
+
+fn lines_per_block(dtype: Dtype, n_cols: usize) -> usize {
+    match (unit_size(dtype), dtype) {
+        (Some((lines, scales)), _) => n_cols / UNIT * lines + (n_cols / UNIT * scales).div_ceil(2),
+        (None, Dtype::F32) => n_cols,
+        (None, _) => n_cols.div_ceil(2),
+    }
+}
+
+fn pack_coded_row(dtype: Dtype, encoding: &Encoding, bytes: &[u8], row: usize, lines: &mut [Line]) {
+    let Some((unit_lines, unit_scales)) = unit_size(dtype) else { return };
+    let n_cols = bytes.len() / dtype.block_bytes() * dtype.block_elements();
+    let (codes, scales) = lines.split_at_mut(n_cols / UNIT * unit_lines);
+    let groups = UNIT / encoding.group;
+    let mut block = Block::ZERO;
+    let units_per_block = dtype.block_elements() / UNIT;
+    for (i, bytes) in bytes.chunks_exact(dtype.block_bytes()).enumerate() {
+        (encoding.decode)(bytes, &mut block);
+        for (u, q) in block.q.as_chunks::<UNIT>().0[..units_per_block].iter().enumerate() {
+            let unit = i * units_per_block + u;
+            write_codes(unit_lines, row, q, &mut codes[unit * unit_lines..(unit + 1) * unit_lines]);
+            for g in 0..groups {
+                write_half(scales, unit * unit_scales + g, row, f16::from_f32(block.scale[u * groups + g]));
+                if encoding.offset_log2.is_none() {
+                    let min = f16::from_f32(block.min[u * groups + g]);
+                    write_half(scales, unit * unit_scales + groups + g, row, min);
+                }
+            }
+        }
+    }
+}
+
+/// Writes lane `row` of the `vector`th vector of 16 half-precision numbers.
+fn write_half(lines: &mut [Line], vector: usize, row: usize, x: f16) {
+    let at = vector % 2 * 32 + 2 * row;
+    lines[vector / 2].0[at..at + 2].copy_from_slice(&x.to_ne_bytes());
+}
+
+fn pack_dense_row(dtype: Dtype, bytes: &[u8], row: usize, lines: &mut [Line]) {
+    if dtype == Dtype::F32 {
+        for (line, bytes) in lines.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            line.0[4 * row..4 * row + 4].copy_from_slice(&f32::from_le_bytes(*bytes).to_ne_bytes());
+        }
+        return;
+    }
+    for (col, bytes) in bytes.as_chunks::<2>().0.iter().enumerate() {
+        write_half(lines, col, row, f16::from_bits(u16::from_le_bytes(*bytes)));
+    }
+}
+
+const _: () = assert!(MAX_BLOCK.is_multiple_of(UNIT));

@@ -1,0 +1,158 @@
+//! Lanes in one AVX-512 register.
+
+#![allow(unsafe_code)]
+
+use super::{LANES, Line, Simd};
+use half::f16;
+use std::arch::x86_64::*;
+
+/// Proof that this CPU has AVX-512 F, BW, VL, DQ and VNNI.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::kernel) struct Avx512(());
+
+impl Avx512 {
+    /// # Safety
+    /// The CPU has AVX-512 F, BW, VL, DQ and VNNI.
+    #[inline(always)]
+    pub(in crate::kernel) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+/// Runs intrinsics on behalf of the token.
+macro_rules! avx512 {
+    ($body:expr) => {{
+        // SAFETY: `self` exists, so the CPU has the features; pointers come from references to arrays of the full
+        // width, and every load and store used is an unaligned one or of an aligned `Line`.
+        unsafe { $body }
+    }};
+}
+
+impl Simd for Avx512 {
+    type F = __m512;
+    type I = __m512i;
+    const MAX_ROWS: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        avx512!(_mm512_set1_ps(x))
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> __m512 {
+        avx512!(_mm512_loadu_ps(x.as_ptr()))
+    }
+    #[inline(always)]
+    fn store(self, x: __m512, to: &mut [f32; LANES]) {
+        avx512!(_mm512_storeu_ps(to.as_mut_ptr(), x))
+    }
+    #[inline(always)]
+    fn load_f16(self, x: &[f16; LANES]) -> __m512 {
+        avx512!(_mm512_cvtph_ps(_mm256_loadu_si256(x.as_ptr().cast())))
+    }
+    #[inline(always)]
+    fn load_bf16(self, x: &[f16; LANES]) -> __m512 {
+        avx512!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(
+            x.as_ptr().cast()
+        )))))
+    }
+    #[inline(always)]
+    fn store_f16(self, x: __m512, to: &mut [f16; LANES]) {
+        avx512!(_mm256_storeu_si256(
+            to.as_mut_ptr().cast(),
+            _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x)
+        ))
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        avx512!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_min_ps(a, b))
+    }
+    #[inline(always)]
+    fn zero_below(self, x: __m512, limit: f32, y: __m512) -> __m512 {
+        avx512!(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(x, _mm512_set1_ps(limit)), y))
+    }
+    #[inline(always)]
+    fn to_int(self, x: __m512) -> __m512i {
+        avx512!(_mm512_cvtps_epi32(x))
+    }
+    #[inline(always)]
+    fn from_int(self, x: __m512i) -> __m512 {
+        avx512!(_mm512_cvtepi32_ps(x))
+    }
+    #[inline(always)]
+    fn bits(self, x: __m512) -> __m512i {
+        avx512!(_mm512_castps_si512(x))
+    }
+    #[inline(always)]
+    fn from_bits(self, x: __m512i) -> __m512 {
+        avx512!(_mm512_castsi512_ps(x))
+    }
+    #[inline(always)]
+    fn splat_int(self, x: i32) -> __m512i {
+        avx512!(_mm512_set1_epi32(x))
+    }
+    #[inline(always)]
+    fn load_line(self, x: &Line) -> __m512i {
+        avx512!(_mm512_load_si512(x.0.as_ptr().cast()))
+    }
+    #[inline(always)]
+    fn store_int(self, x: __m512i, to: &mut [i32; LANES]) {
+        avx512!(_mm512_storeu_si512(to.as_mut_ptr().cast(), x))
+    }
+    #[inline(always)]
+    fn store_low_bytes(self, x: __m512i, to: &mut [i8; LANES]) {
+        avx512!(_mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(x)))
+    }
+    #[inline(always)]
+    fn and(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_and_si512(a, b))
+    }
+    #[inline(always)]
+    fn or(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_or_si512(a, b))
+    }
+    #[inline(always)]
+    fn shl(self, a: __m512i, n: u32) -> __m512i {
+        avx512!(_mm512_sll_epi32(a, _mm_cvtsi32_si128(n as i32)))
+    }
+    #[inline(always)]
+    fn shr(self, a: __m512i, n: u32) -> __m512i {
+        avx512!(_mm512_srl_epi32(a, _mm_cvtsi32_si128(n as i32)))
+    }
+    #[inline(always)]
+    fn add_int(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_add_epi32(a, b))
+    }
+    #[inline(always)]
+    fn max_int(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_max_epi32(a, b))
+    }
+    #[inline(always)]
+    fn dot4<const BITS: u32>(self, acc: __m512i, w: __m512i, x: [i8; 4]) -> __m512i {
+        let quad = i32::from_le_bytes(x.map(|x| x as u8));
+        avx512!(_mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(quad)))
+    }
+}

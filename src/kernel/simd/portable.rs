@@ -1,0 +1,139 @@
+//! The definition of every lane operation, in plain Rust.
+
+use super::{LANES, Line, Simd};
+use half::{bf16, f16};
+
+/// Lanes as arrays. Always available.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::kernel) struct Portable;
+
+#[inline(always)]
+fn zip<T: Copy, U: Copy>(a: [T; LANES], b: [T; LANES], f: impl Fn(T, T) -> U) -> [U; LANES] {
+    std::array::from_fn(|i| f(a[i], b[i]))
+}
+
+impl Simd for Portable {
+    type F = [f32; LANES];
+    type I = [i32; LANES];
+    const MAX_ROWS: usize = 1;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> Self::F {
+        *x
+    }
+    #[inline(always)]
+    fn store(self, x: Self::F, to: &mut [f32; LANES]) {
+        *to = x;
+    }
+    #[inline(always)]
+    fn load_f16(self, x: &[f16; LANES]) -> Self::F {
+        x.map(f16::to_f32_const)
+    }
+    #[inline(always)]
+    fn load_bf16(self, x: &[f16; LANES]) -> Self::F {
+        x.map(|x| bf16::from_bits(x.to_bits()).to_f32())
+    }
+    #[inline(always)]
+    fn store_f16(self, x: Self::F, to: &mut [f16; LANES]) {
+        *to = x.map(f16::from_f32_const);
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn zero_below(self, x: Self::F, limit: f32, y: Self::F) -> Self::F {
+        zip(x, y, |x, y| if x < limit { 0.0 } else { y })
+    }
+    #[inline(always)]
+    fn to_int(self, x: Self::F) -> Self::I {
+        x.map(|x| x.round_ties_even() as i32)
+    }
+    #[inline(always)]
+    fn from_int(self, x: Self::I) -> Self::F {
+        x.map(|x| x as f32)
+    }
+    #[inline(always)]
+    fn bits(self, x: Self::F) -> Self::I {
+        x.map(|x| x.to_bits() as i32)
+    }
+    #[inline(always)]
+    fn from_bits(self, x: Self::I) -> Self::F {
+        x.map(|x| f32::from_bits(x as u32))
+    }
+    #[inline(always)]
+    fn splat_int(self, x: i32) -> Self::I {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn load_line(self, x: &Line) -> Self::I {
+        std::array::from_fn(|i| i32::from_le_bytes([x.0[4 * i], x.0[4 * i + 1], x.0[4 * i + 2], x.0[4 * i + 3]]))
+    }
+    #[inline(always)]
+    fn store_int(self, x: Self::I, to: &mut [i32; LANES]) {
+        *to = x;
+    }
+    #[inline(always)]
+    fn store_low_bytes(self, x: Self::I, to: &mut [i8; LANES]) {
+        *to = x.map(|x| x as i8);
+    }
+    #[inline(always)]
+    fn and(self, a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, |a, b| a & b)
+    }
+    #[inline(always)]
+    fn or(self, a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, |a, b| a | b)
+    }
+    #[inline(always)]
+    fn shl(self, a: Self::I, n: u32) -> Self::I {
+        a.map(|a| a << n)
+    }
+    #[inline(always)]
+    fn shr(self, a: Self::I, n: u32) -> Self::I {
+        a.map(|a| ((a as u32) >> n) as i32)
+    }
+    #[inline(always)]
+    fn add_int(self, a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, i32::wrapping_add)
+    }
+    #[inline(always)]
+    fn max_int(self, a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, i32::max)
+    }
+    #[inline(always)]
+    fn dot4<const BITS: u32>(self, acc: Self::I, w: Self::I, x: [i8; 4]) -> Self::I {
+        zip(acc, w, |acc, w| {
+            let w = w.to_le_bytes();
+            (0..4).fold(acc, |acc, i| acc + i32::from(w[i]) * i32::from(x[i]))
+        })
+    }
+}
