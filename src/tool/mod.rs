@@ -12,6 +12,7 @@ pub mod table;
 pub mod workspace;
 
 mod calculate;
+mod call;
 mod convert;
 mod files;
 mod json;

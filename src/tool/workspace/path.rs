@@ -135,7 +135,7 @@ impl Traits {
         let bonus = |same: bool| if same { 1.0 } else { 0.0 };
         let name = 0.4 * letters + 0.4 * words;
         // Sharing only a folder or an extension is no likeness.
-        if name < 0.15 {
+        if name < 0.2 {
             return 0.0;
         }
         name + 0.1 * bonus(self.extension == other.extension) + 0.1 * bonus(self.folder == other.folder)
@@ -160,17 +160,21 @@ fn words(stem: &str) -> BTreeSet<String> {
     words
 }
 
-/// Insertions, deletions and substitutions between two strings (Levenshtein).
+/// Insertions, deletions, substitutions and swaps of neighbours between two strings (optimal string alignment).
 fn edit_distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+    let mut before = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let substituted = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = substituted.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
         }
+        before = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
