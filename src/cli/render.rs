@@ -78,3 +78,86 @@ impl Style {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
+
+/// Columns of the terminal, or a page's width where there is none.
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(120, |(width, _)| usize::from(width.0).max(40))
+}
+
+/// Rows of cells as aligned columns, two spaces apart; the last column is cut at `width`.
+///
+/// `right` names the columns of numbers. Cells may carry terminal codes.
+pub fn table<const N: usize>(rows: &[[String; N]], right: &[usize], width: usize) -> String {
+    let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|row| shown(&row[i])).max().unwrap_or_default());
+    let n_before_last: usize = widths[..N - 1].iter().map(|width| width + 2).sum();
+    let mut text = String::new();
+    for row in rows {
+        for (i, cell) in row[..N - 1].iter().enumerate() {
+            let gap = " ".repeat(widths[i] - shown(cell));
+            text += &if right.contains(&i) { format!("{gap}{cell}  ") } else { format!("{cell}{gap}  ") };
+        }
+        text += shorten(&row[N - 1], width.saturating_sub(n_before_last).max(20)).as_str();
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+/// Characters of a cell that take up space: all but terminal codes.
+fn shown(cell: &str) -> usize {
+    let mut in_code = false;
+    cell.chars()
+        .filter(|&c| {
+            let counts = !in_code && c != '\x1b';
+            in_code = c == '\x1b' || in_code && c != 'm';
+            counts
+        })
+        .count()
+}
+
+/// The text, cut to `n_chars` characters with `…` in place of what is left out.
+pub fn shorten(text: &str, n_chars: usize) -> String {
+    match text.char_indices().nth(n_chars) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(n_chars.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// The text without control characters: what a file or a model says must not steer the terminal.
+pub fn clean(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
+}
+
+/// A number with a comma between thousands.
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A time span in the unit that suits it.
+pub fn duration(ms: f64) -> String {
+    let seconds = ms / 1000.0;
+    match seconds {
+        s if s < 0.9995 => format!("{ms:.0} ms"),
+        s if s < 59.95 => format!("{s:.1} s"),
+        s if s < 3599.5 => format!("{} min {:02} s", s.round() as u64 / 60, s.round() as u64 % 60),
+        s => format!("{} h {:02} min", s.round() as u64 / 3600, s.round() as u64 % 3600 / 60),
+    }
+}
+
+/// A size in the unit that suits it.
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..1_000 => format!("{n} B"),
+        1_000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.2} GB", n as f64 / 1e9),
+    }
+}

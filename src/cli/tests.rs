@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 use super::exit::{Failure, Kind};
+use super::render;
 use super::settings::default_home;
 
 #[test]
@@ -49,4 +50,34 @@ fn the_home_follows_the_platform() {
     check(&[("HOME", "/h")], Some("/h/.local/share/partita"));
     check(&[("HOME", "/h"), ("XDG_DATA_HOME", "/x")], Some("/x/partita"));
     check(&[("HOME", "/h"), ("XDG_DATA_HOME", "relative")], Some("/h/.local/share/partita"));
+}
+
+#[test]
+fn numbers_are_told_in_the_unit_that_suits_them() {
+    for (ms, want) in [
+        (0.4, "0 ms"),
+        (999.4, "999 ms"),
+        (999.6, "1.0 s"),
+        (59_940.0, "59.9 s"),
+        (59_960.0, "1 min 00 s"),
+        (3_599_600.0, "1 h 00 min"),
+        (7_384_000.0, "2 h 03 min"),
+    ] {
+        assert_eq!(render::duration(ms), want, "{ms}");
+    }
+    for (n, want) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+        assert_eq!(render::thousands(n), want);
+    }
+    for (n, want) in [(999, "999 B"), (1_000, "1.0 kB"), (98_362_432, "98.4 MB"), (1_117_320_768, "1.12 GB")] {
+        assert_eq!(render::bytes(n), want);
+    }
+}
+
+#[test]
+fn columns_line_up_whatever_their_colour() {
+    let cells = |id: &str, n: &str, goal: &str| [id.to_owned(), n.to_owned(), goal.to_owned()];
+    let rows =
+        [cells("ID", "N", "GOAL"), cells("\x1b[32ma\x1b[0m", "12", "sum all the files in here"), cells("bcd", "3", "")];
+    let want = "ID    N  GOAL\n\x1b[32ma\x1b[0m    12  sum all the files i…\nbcd   3\n";
+    assert_eq!(render::table(&rows, &[1], 10), want);
 }
