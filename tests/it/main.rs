@@ -2,6 +2,7 @@
 
 mod cli;
 mod gguf;
+mod model;
 mod store;
 mod tidy;
 mod tokenizer;

@@ -1,0 +1,84 @@
+//! Attention of a batch's new tokens to their own sequences, through block tables over the KV pool.
+//!
+//! Invariant: the keys and values of all rows are stored before any row attends, so sequences of one batch may share
+//! blocks that are filled by it.
+//! Source: grouping arXiv:2305.13245, block tables arXiv:2309.06180.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::{Error, host};
+use crate::cache::KvPool;
+use crate::kernel::{self, Threads};
+use crate::types::Span;
+
+/// How one layer attends.
+pub struct Attention {
+    /// Index of the layer in the pool.
+    pub layer: usize,
+    /// Query heads.
+    pub n_heads: usize,
+    /// Factor of the query-key products.
+    pub scale: f32,
+    /// How many of the latest positions a query sees, its own included; `None` is all.
+    pub window: Option<usize>,
+    /// Where the work is done.
+    pub threads: Arc<Threads>,
+}
+
+impl Attention {
+    /// Stores the keys and values of every row, then attends.
+    ///
+    /// # Shapes
+    /// - `query`: `[n_tokens, n_heads * head_dim]`, rotated, not yet scaled
+    /// - `key`, `value`: `[n_tokens, n_kv_heads * head_dim]`, keys rotated
+    /// - returns what `query` is
+    ///
+    /// # Errors
+    /// Other shapes.
+    ///
+    /// # Panics
+    /// If the spans' blocks do not lie in the pool or do not cover the spans' positions.
+    pub fn forward(
+        &self,
+        [query, key, value]: [&Tensor; 3],
+        spans: &[Span],
+        pool: &mut KvPool,
+    ) -> Result<Tensor, Error> {
+        let layout = pool.shape();
+        let n_tokens: usize = spans.iter().map(|span| span.n_tokens).sum();
+        let width = |n_heads: usize| (n_tokens, n_heads * layout.head_dim);
+        let found = [query.dims2()?, key.dims2()?, value.dims2()?];
+        let wanted = [width(self.n_heads), width(layout.n_kv_heads), width(layout.n_kv_heads)];
+        if found != wanted {
+            let (wanted, found) = (format!("{wanted:?}"), format!("{found:?}"));
+            return Err(Error::Shape { part: "attention", wanted, found });
+        }
+        host::read("store", key, |key| host::read("store", value, |value| self.store(key, value, spans, pool)))??;
+        let attention = kernel::Attention {
+            layout,
+            layer: self.layer,
+            n_heads: self.n_heads,
+            scale: self.scale,
+            softcap: None,
+            window: self.window,
+            pool: pool.data(),
+            spans,
+        };
+        Ok(host::map("attention", query, query.shape(), |query, out| {
+            kernel::attention(&attention, query, out, &self.threads);
+        })?)
+    }
+
+    fn store(&self, key: &[f32], value: &[f32], spans: &[Span], pool: &mut KvPool) {
+        let layout = pool.shape();
+        let width = layout.n_kv_heads * layout.head_dim;
+        let mut rows = key.chunks_exact(width).zip(value.chunks_exact(width));
+        for span in spans {
+            for (position, kv) in (span.start..).zip(rows.by_ref().take(span.n_tokens)) {
+                layout.store(pool.data_mut(), self.layer, (&span.blocks, position), kv);
+            }
+        }
+    }
+}

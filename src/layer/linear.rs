@@ -1,0 +1,96 @@
+//! `y = x W^T + b` with quantized weights.
+//!
+//! Invariant: the weights exist once, in the kernels' packed layout.
+//! Must not know: what the matrix is for.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::{Error, host};
+use crate::kernel::{Packed, QuantizedRows, Threads};
+use crate::types::Dtype;
+
+/// A matrix of `[n_out, n_in]` weights, and maybe a bias per output.
+pub struct Linear {
+    packed: Packed,
+    bias: Option<Vec<f32>>,
+    threads: Arc<Threads>,
+}
+
+impl Linear {
+    /// Packs `n_out` rows of `n_in` weights, encoded as `dtype` says.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] for a shape that cannot be packed.
+    pub fn pack(dtype: Dtype, rows: &[u8], n_out: usize, n_in: usize, threads: &Arc<Threads>) -> Result<Self, Error> {
+        let packed = Packed::pack(dtype, rows, n_out, n_in)?;
+        Ok(Self { packed, bias: None, threads: Arc::clone(threads) })
+    }
+
+    /// Adds a bias.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there is not one number per output.
+    pub fn with_bias(self, bias: Vec<f32>) -> Result<Self, Error> {
+        if bias.len() != self.n_out() {
+            let wanted = format!("a bias of {}", self.n_out());
+            return Err(Error::Shape { part: "linear", wanted, found: format!("a bias of {}", bias.len()) });
+        }
+        Ok(Self { bias: Some(bias), ..self })
+    }
+
+    /// Outputs per row.
+    pub fn n_out(&self) -> usize {
+        self.packed.n_rows()
+    }
+
+    /// # Shapes
+    /// `x`: `[n_tokens, n_in]`; returns `[n_tokens, n_out]`.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
+        let [y] = Self::forward_each([self], x)?;
+        Ok(y)
+    }
+
+    /// As [`Linear::forward`] for several matrices, which share the preparation of `x`.
+    ///
+    /// # Errors
+    /// As [`Linear::forward`].
+    pub fn forward_each<const N: usize>(linears: [&Self; N], x: &Tensor) -> Result<[Tensor; N], Error> {
+        let (n_tokens, n_in) = x.dims2()?;
+        if let Some(linear) = linears.iter().find(|linear| linear.packed.n_cols() != n_in) {
+            let wanted = format!("rows of {}", linear.packed.n_cols());
+            return Err(Error::Shape { part: "linear", wanted, found: format!("rows of {n_in}") });
+        }
+        let outputs = host::read("linear", x, |x| {
+            let codes = linears
+                .iter()
+                .find(|linear| linear.packed.is_quantized())
+                .map(|linear| QuantizedRows::quantize(x, n_tokens, n_in, &linear.threads));
+            linears.map(|linear| linear.multiply(x, codes.as_ref(), n_tokens))
+        })?;
+        let tensors = outputs
+            .into_iter()
+            .zip(linears)
+            .map(|(output, linear)| Tensor::from_vec(output, (n_tokens, linear.n_out()), x.device()));
+        let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>()?;
+        Ok(tensors.try_into().unwrap_or_else(|_| unreachable!("one tensor per matrix")))
+    }
+
+    fn multiply(&self, x: &[f32], codes: Option<&QuantizedRows>, n_tokens: usize) -> Vec<f32> {
+        let mut out = vec![0.0; n_tokens * self.n_out()];
+        match codes {
+            Some(codes) if self.packed.is_quantized() => self.packed.matmul_quantized(codes, &mut out, &self.threads),
+            _ => self.packed.matmul(x, &mut out, &self.threads),
+        }
+        if let Some(bias) = &self.bias {
+            for row in out.chunks_exact_mut(bias.len()) {
+                row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,266 @@
+//! The one forward pass of all families.
+//!
+//! Invariants: every part that is there was asked for by the [`Family`]; nothing in the pass looks at anything but
+//! the parts. Rows that nobody wants logits of stop after the last layer's keys and values are written.
+//! Must not know: architectures by name, how a part runs on a device.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::Error;
+use super::batch::Plan;
+use super::config::Config;
+use super::family::Family;
+use super::weights::Weights;
+use crate::cache::{KvPool, KvShape};
+use crate::gguf::Gguf;
+use crate::kernel::Threads;
+use crate::layer::{self, Angles, Attention, Embedding, Linear, Mlp, RmsNorm, Rotary};
+use crate::types::Batch;
+
+/// What a caller may choose about a model.
+#[derive(Default, Clone)]
+pub struct LoadOptions {
+    /// Lowers the context from what the model was trained for; `None` keeps that.
+    pub n_ctx: Option<usize>,
+    /// Compute threads; `None` starts as many as the machine has to offer.
+    pub threads: Option<Arc<Threads>>,
+}
+
+/// What a forward pass returns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Logits {
+    /// `[n_rows, n_vocab]`: one row per wanted row, in order of spans, then of offsets within the span.
+    pub rows: Vec<f32>,
+    /// Width of a row.
+    pub n_vocab: usize,
+}
+
+impl Logits {
+    /// Wanted rows.
+    pub fn n_rows(&self) -> usize {
+        self.rows.len() / self.n_vocab.max(1)
+    }
+
+    /// The logits of one wanted row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.rows[row * self.n_vocab..][..self.n_vocab]
+    }
+
+    /// As [`Logits::row`], to be changed while sampling.
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.rows[row * self.n_vocab..][..self.n_vocab]
+    }
+}
+
+/// A model that is ready to run.
+pub struct Model {
+    config: Config,
+    embedding: Embedding,
+    ropes: Vec<Rotary>,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    head: Linear,
+}
+
+struct Layer {
+    attention_norm: RmsNorm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    query_norm: Option<RmsNorm>,
+    key_norm: Option<RmsNorm>,
+    /// Index in [`Model::ropes`].
+    rope: Option<usize>,
+    attention: Attention,
+    output: Linear,
+    output_norm: Option<RmsNorm>,
+    mlp_norm: RmsNorm,
+    mlp: Mlp,
+    mlp_post_norm: Option<RmsNorm>,
+}
+
+impl Model {
+    /// Packs the weights of an open model file.
+    ///
+    /// # Errors
+    /// An unknown architecture, a key with a value that is not implemented, a tensor that is missing, unknown or of
+    /// another shape than the metadata says; each is named.
+    pub fn load(gguf: &Arc<Gguf>, options: LoadOptions) -> Result<Self, Error> {
+        let family = Family::find(gguf.metadata().architecture()?)?;
+        let threads = options.threads.unwrap_or_else(|| Arc::new(Threads::from_env()));
+        let weights = Weights::new(gguf, &threads);
+        let config = Config::parse(gguf.metadata(), family, &weights, options.n_ctx)?;
+        let (dim, n_vocab) = (config.dim, config.n_vocab);
+        let head = if weights.has("output.weight") { "output" } else { "token_embd" };
+        let mut ropes = Vec::new();
+        let mut model = Self {
+            embedding: weights.embedding("token_embd.weight", n_vocab, dim, config.embedding_scale)?,
+            layers: Vec::with_capacity(config.n_layers),
+            norm: weights.norm("output_norm.weight", dim, config.norm_eps)?,
+            head: weights.linear(head, dim, n_vocab, false)?,
+            ropes: Vec::new(),
+            config,
+        };
+        for layer_idx in 0..model.config.n_layers {
+            let rope = model.config.layers[layer_idx].rope.as_ref().map(|rope| Rotary {
+                freqs: rope.freqs.clone(),
+                magnitude: rope.magnitude,
+                style: family.rope_style,
+            });
+            let rope = rope.map(|rope| position_or_push(&mut ropes, rope));
+            model.layers.push(Layer::load(&weights, family, &model.config, layer_idx, rope)?);
+        }
+        model.ropes = ropes;
+        weights.finish(family.architecture)?;
+        Ok(model)
+    }
+
+    /// Sizes and choices of this model.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What a [`KvPool`] for this model must hold.
+    pub fn kv_shape(&self) -> KvShape {
+        let Config { n_layers, n_kv_heads, head_dim, .. } = self.config;
+        KvShape { n_layers, n_kv_heads, head_dim }
+    }
+
+    /// Runs the new tokens of every span, writes their keys and values into the span's blocks and returns the logits
+    /// of the wanted rows.
+    ///
+    /// After an error the pool's content at the batch's positions is undefined; everything before them is untouched.
+    ///
+    /// # Errors
+    /// A batch that does not add up, a token outside the vocabulary, a position past the context, too few blocks, a
+    /// pool of another shape.
+    pub fn forward(&self, batch: &Batch, pool: &mut KvPool) -> Result<Logits, Error> {
+        let plan = Plan::new(batch, &self.config, pool)?;
+        let angles: Vec<Angles> = self.ropes.iter().map(|rope| rope.angles(&plan.positions)).collect();
+        let mut x = self.embedding.forward(&batch.tokens)?;
+        for (layer_idx, layer) in self.layers.iter().enumerate() {
+            let angles = layer.rope.map(|rope| &angles[rope]);
+            let is_last = layer_idx + 1 == self.layers.len();
+            let mut attended = layer.attend(&x, angles, &plan, pool)?;
+            if is_last {
+                x = layer::gather(&x, &plan.logit_rows)?;
+                attended = layer::gather(&attended, &plan.logit_rows)?;
+            }
+            if plan.logit_rows.is_empty() && is_last {
+                break;
+            }
+            layer.finish(&x, &attended)?;
+        }
+        self.logits(&x)
+    }
+
+    /// `x`: `[n_rows, dim]`, the residual stream of the wanted rows.
+    fn logits(&self, x: &Tensor) -> Result<Logits, Error> {
+        let n_vocab = self.config.n_vocab;
+        if x.elem_count() == 0 {
+            return Ok(Logits { rows: Vec::new(), n_vocab });
+        }
+        let mut rows = layer::to_vec(&self.head.forward(&self.norm.forward(x)?)?)?;
+        if let Some(cap) = self.config.logit_cap {
+            rows.iter_mut().for_each(|logit| *logit = (*logit / cap).tanh() * cap);
+        }
+        Ok(Logits { rows, n_vocab })
+    }
+}
+
+impl Layer {
+    fn load(
+        weights: &Weights<'_>,
+        family: &Family,
+        config: &Config,
+        layer_idx: usize,
+        rope: Option<usize>,
+    ) -> Result<Self, Error> {
+        let name = |part: &str| format!("blk.{layer_idx}.{part}");
+        let norm = |part: &str, n| weights.norm(&name(&format!("{part}.weight")), n, config.norm_eps);
+        let norm_if = |present: bool, part, n| present.then(|| norm(part, n)).transpose();
+        let Config { dim, head_dim, n_heads, n_kv_heads, ffn_dim, .. } = *config;
+        let (q_dim, kv_dim) = (n_heads * head_dim, n_kv_heads * head_dim);
+        let linear = |part, n_in, n_out, bias| weights.linear(&name(part), n_in, n_out, bias);
+        let [query, key, value] = if family.fused {
+            weights.split(&name("attn_qkv"), dim, [q_dim, kv_dim, kv_dim])?
+        } else {
+            let bias = family.qkv_bias;
+            [
+                linear("attn_q", dim, q_dim, bias)?,
+                linear("attn_k", dim, kv_dim, bias)?,
+                linear("attn_v", dim, kv_dim, bias)?,
+            ]
+        };
+        let [gate, up] = if family.fused {
+            weights.split(&name("ffn_up"), dim, [ffn_dim, ffn_dim])?
+        } else {
+            [linear("ffn_gate", dim, ffn_dim, false)?, linear("ffn_up", dim, ffn_dim, false)?]
+        };
+        Ok(Self {
+            attention_norm: norm("attn_norm", dim)?,
+            query,
+            key,
+            value,
+            query_norm: norm_if(family.qk_norm, "attn_q_norm", head_dim)?,
+            key_norm: norm_if(family.qk_norm, "attn_k_norm", head_dim)?,
+            rope,
+            attention: Attention {
+                layer: layer_idx,
+                n_heads,
+                scale: config.attention_scale,
+                window: config.layers[layer_idx].window,
+                threads: Arc::clone(weights.threads()),
+            },
+            output: linear("attn_output", q_dim, dim, false)?,
+            output_norm: norm_if(family.post_norm, "post_attention_norm", dim)?,
+            mlp_norm: norm("ffn_norm", dim)?,
+            mlp: Mlp {
+                gate,
+                up,
+                down: linear("ffn_down", ffn_dim, dim, false)?,
+                activation: family.activation,
+                threads: Arc::clone(weights.threads()),
+            },
+            mlp_post_norm: norm_if(family.post_norm, "post_ffw_norm", dim)?,
+        })
+    }
+
+    /// Writes the keys and values of all rows and returns what their queries gather: `[n_tokens, n_heads * head_dim]`.
+    fn attend(&self, x: &Tensor, angles: Option<&Angles>, plan: &Plan<'_>, pool: &mut KvPool) -> Result<Tensor, Error> {
+        let normed = self.attention_norm.forward(x)?;
+        let [query, key, value] = Linear::forward_each([&self.query, &self.key, &self.value], &normed)?;
+        let query = apply(self.query_norm.as_ref(), query)?;
+        let key = apply(self.key_norm.as_ref(), key)?;
+        if let Some(angles) = angles {
+            let head_dim = pool.shape().head_dim;
+            angles.rotate(&query, head_dim)?;
+            angles.rotate(&key, head_dim)?;
+        }
+        Ok(self.attention.forward([&query, &key, &value], plan.spans, pool)?)
+    }
+
+    /// Adds the results of attention and MLP to the residual stream `x`, in place.
+    fn finish(&self, x: &Tensor, attended: &Tensor) -> Result<(), Error> {
+        layer::add(x, &apply(self.output_norm.as_ref(), self.output.forward(attended)?)?)?;
+        let expanded = self.mlp.forward(&self.mlp_norm.forward(x)?)?;
+        layer::add(x, &apply(self.mlp_post_norm.as_ref(), expanded)?)?;
+        Ok(())
+    }
+}
+
+fn apply(norm: Option<&RmsNorm>, x: Tensor) -> Result<Tensor, Error> {
+    Ok(match norm {
+        Some(norm) => norm.forward(&x)?,
+        None => x,
+    })
+}
+
+fn position_or_push(ropes: &mut Vec<Rotary>, rope: Rotary) -> usize {
+    ropes.iter().position(|known| *known == rope).unwrap_or_else(|| {
+        ropes.push(rope);
+        ropes.len() - 1
+    })
+}
