@@ -53,3 +53,46 @@ fn ids_of_hard_strings_equal_llama_cpp() {
         assert!(wrong.is_empty(), "{}: {} rows differ\n{}", path.display(), wrong.len(), wrong.join("\n"));
     }
 }
+
+/// Texts and ids from a vocabulary's own test files, if it has them.
+fn published_rows(vocab: &Path) -> Option<Vec<(String, Vec<Token>)>> {
+    let with = |suffix: &str| std::fs::read_to_string(format!("{}{suffix}", vocab.display())).ok();
+    let (texts, ids) = (with(".inp")?, with(".out")?);
+    let texts = texts.split("\n__ggml_vocab_test__\n").map(str::to_owned);
+    let ids = ids.lines().map(|line| line.split_whitespace().map(|id| id.parse().unwrap()).collect());
+    Some(texts.zip(ids).collect())
+}
+
+#[test]
+fn ids_equal_those_published_with_vocabularies() {
+    let Some(folder) = std::env::var_os("PARTITA_VOCABS") else { return };
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    let (mut equal, mut wrong, mut unsupported) = (Vec::new(), Vec::new(), Vec::new());
+    for path in entries.iter().filter(|path| path.extension().is_some_and(|extension| extension == "gguf")) {
+        let Some(rows) = published_rows(path) else { continue };
+        let gguf = Gguf::open(path).unwrap();
+        let tokenizer = match Tokenizer::from_gguf(gguf.metadata()) {
+            Ok(tokenizer) => tokenizer,
+            Err(error) => {
+                unsupported.push(format!("{}: {error}", path.display()));
+                continue;
+            }
+        };
+        let n_wrong = wrong.len();
+        for (text, want) in &rows {
+            let got = tokenizer.encode(text, Special::AsText);
+            if got != *want {
+                wrong.push(format!("{}: {text:?}\n  got  {got:?}\n  want {want:?}", path.display()));
+            }
+        }
+        if wrong.len() == n_wrong {
+            equal.push(path.display());
+        }
+    }
+    assert!(
+        !equal.is_empty() && wrong.is_empty(),
+        "equal: {equal:#?}\nunsupported: {unsupported:#?}\n{}",
+        wrong.join("\n")
+    );
+}
