@@ -4,6 +4,7 @@
 //! - `split`, `bpe`: byte-level byte-pair encoding (Llama 3, Qwen, SmolLM, GPT kinds).
 //! - `pieces`: SentencePiece (Llama 2, Mistral 7B, Gemma).
 //! - `detokenizer`: a stream of tokens to text.
+//! - `template`, `python`, `guard`: a conversation to a prompt, and to tokens that no message can forge.
 //!
 //! Invariants: an unknown tokenizer or pre-tokenizer is an error, never a guess; text encoded with
 //! [`Special::AsText`] never yields a control token.
@@ -11,17 +12,22 @@
 
 mod bpe;
 mod detokenizer;
+mod guard;
 mod pieces;
+mod python;
 mod split;
+mod template;
 mod vocabulary;
 
 use std::sync::Arc;
 
 pub use detokenizer::Detokenizer;
+pub use template::ChatTemplate;
 
 use crate::gguf::{self, Metadata};
 use crate::types::Token;
 use bpe::ByteLevel;
+use guard::is_guarded;
 use pieces::Pieces;
 use vocabulary::{Finder, Kind, Spelling, Vocabulary};
 
@@ -79,6 +85,22 @@ pub enum Error {
     /// The special tokens cannot be searched for.
     #[error("special tokens: {0}")]
     SpecialTokens(String),
+    /// The file has no chat template, and its vocabulary does not suggest one.
+    #[error(
+        "the model file has no tokenizer.chat_template, and its vocabulary has no ChatML markers: give the prompt as plain text"
+    )]
+    NoTemplate,
+    /// The chat template is not valid, refused the conversation or did not end.
+    #[error("chat template: {0}")]
+    Template(String),
+}
+
+impl Error {
+    fn template(error: minijinja::Error) -> Self {
+        let place = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
+        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+        Self::Template(detail + &place)
+    }
 }
 
 /// What becomes of the text of a control token, such as `<|im_end|>`, where it occurs in text.
@@ -148,22 +170,34 @@ impl Tokenizer {
     /// User-defined tokens (`<tool_call>`, runs of spaces) are matched either way, as the models were trained;
     /// control tokens only under [`Special::Parse`].
     pub fn encode(&self, text: &str, special: Special) -> Vec<Token> {
+        self.encode_marked(text, special, None)
+    }
+
+    /// As [`Self::encode`], but a control token right after `marker` is text, and the markers are dropped.
+    fn encode_marked(&self, text: &str, special: Special, marker: Option<char>) -> Vec<Token> {
         let finder = match special {
             Special::AsText => &self.0.user_defined,
             Special::Parse => &self.0.special,
         };
+        let is_marked = |token: Token, at: usize| {
+            marker.is_some_and(|marker| text[..at].ends_with(marker) && is_guarded(self.0.vocabulary.kind(token)))
+        };
         let mut tokens = Vec::with_capacity(text.len() / 3);
         let (mut at, mut is_start) = (0, true);
-        for (token, range) in finder.find(text) {
-            self.encode_plain(&text[at..range.start], is_start, &mut tokens);
+        for (token, range) in finder.find(text).filter(|(token, range)| !is_marked(*token, range.start)) {
+            self.encode_plain(&text[at..range.start], is_start, marker, &mut tokens);
             tokens.push(token);
             (at, is_start) = (range.end, true);
         }
-        self.encode_plain(&text[at..], is_start, &mut tokens);
+        self.encode_plain(&text[at..], is_start, marker, &mut tokens);
         tokens
     }
 
-    fn encode_plain(&self, text: &str, is_start: bool, tokens: &mut Vec<Token>) {
+    fn encode_plain(&self, text: &str, is_start: bool, marker: Option<char>, tokens: &mut Vec<Token>) {
+        let text = match marker {
+            Some(marker) if text.contains(marker) => &text.replace(marker, ""),
+            _ => text,
+        };
         match &self.0.algorithm {
             _ if text.is_empty() => {}
             Algorithm::ByteLevel(encoder) => encoder.encode(text, tokens),

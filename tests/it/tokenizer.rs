@@ -7,11 +7,12 @@
 //! without and with control tokens parsed. One deliberate difference is not in the table: llama.cpp takes `</s>` for a
 //! control token by its name even in vocabularies where it is an ordinary word (Qwen2's HTML).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use partita::gguf::Gguf;
-use partita::tokenizer::{Special, Tokenizer};
-use partita::types::Token;
+use partita::tokenizer::{ChatTemplate, Special, Tokenizer};
+use partita::types::{Message, Token};
 
 const STRINGS: &str = include_str!("../data/tokenizer/strings.json");
 /// `(tokenizer.ggml.pre, golden ids)`.
@@ -95,4 +96,75 @@ fn ids_equal_those_published_with_vocabularies() {
         "equal: {equal:#?}\nunsupported: {unsupported:#?}\n{}",
         wrong.join("\n")
     );
+}
+
+const CONVERSATIONS: &str = include_str!("../data/tokenizer/conversations.json");
+const TEMPLATES: &str = include_str!("../data/tokenizer/templates.json");
+
+#[derive(serde::Deserialize)]
+struct Conversation {
+    name: String,
+    messages: Vec<Message>,
+    #[serde(default)]
+    tools: Vec<serde_json::Value>,
+    #[serde(default)]
+    variables: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    sources: BTreeMap<String, String>,
+    rows: Vec<Rendered>,
+}
+
+#[derive(serde::Deserialize)]
+struct Rendered {
+    template: String,
+    conversation: String,
+    add_generation_prompt: bool,
+    /// None where the template raises.
+    text: Option<String>,
+}
+
+/// Holds every row against our rendering; returns how many, and those that differ.
+fn compare(golden: &str) -> (usize, Vec<String>) {
+    let conversations: Vec<Conversation> = serde_json::from_str(CONVERSATIONS).unwrap();
+    let Golden { sources, rows } = serde_json::from_str(golden).unwrap();
+    let now = jiff::civil::date(2024, 7, 26).at(13, 5, 9, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let conversation = conversations.iter().find(|conversation| conversation.name == row.conversation).unwrap();
+        let template = ChatTemplate::new(&sources[&row.template]).map(|template| {
+            let template = template.with_time(now.clone()).with_variable("bos_token", "<s>");
+            let template = template.with_variable("eos_token", "</s>");
+            conversation.variables.iter().fold(template, |template, (k, v)| template.with_variable(k, v.clone()))
+        });
+        let got = template.and_then(|template| {
+            template.render(&conversation.messages, &conversation.tools, row.add_generation_prompt)
+        });
+        let is_equal = match (&got, &row.text) {
+            (Ok(got), Some(want)) => got == want,
+            (Err(_), None) => true,
+            _ => false,
+        };
+        if !is_equal {
+            let name = format!("{} / {} / {}", row.template, row.conversation, row.add_generation_prompt);
+            wrong.push(format!("{name}:\n  got  {got:?}\n  want {:?}", row.text));
+        }
+    }
+    (rows.len(), wrong)
+}
+
+#[test]
+fn templates_render_as_the_reference_does() {
+    let (n_rows, wrong) = compare(TEMPLATES);
+    assert!(n_rows > 0 && wrong.is_empty(), "{} of {n_rows} rows differ\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// `PARTITA_TEMPLATES`: a file that `reference.py` wrote from other templates.
+#[test]
+fn named_templates_render_as_the_reference_does() {
+    let Some(path) = std::env::var_os("PARTITA_TEMPLATES") else { return };
+    let (n_rows, wrong) = compare(&std::fs::read_to_string(path).unwrap());
+    assert!(n_rows > 0 && wrong.is_empty(), "{} of {n_rows} rows differ\n{}", wrong.len(), wrong.join("\n"));
 }
