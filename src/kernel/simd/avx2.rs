@@ -97,7 +97,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn store_f16(self, x: F, to: &mut [f16; LANES]) {
-        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT;
         let to: *mut __m128i = to.as_mut_ptr().cast();
         avx2!({
             _mm_storeu_si128(to, _mm256_cvtps_ph::<NEAREST>(x.0));

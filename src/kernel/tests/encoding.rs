@@ -1,0 +1,83 @@
+use super::super::{Error, dequantize, dequantize_row};
+use super::{ENCODINGS, Random};
+use crate::types::Dtype;
+
+const N: usize = 8192;
+
+/// 8192 weights of random blocks, from the `gguf` Python package: the FNV-1a hash of their bytes, and four of them.
+///
+/// The bytes come from `Random(block_elements + block_bytes)`.
+#[rustfmt::skip]
+const GOLDEN: [(Dtype, u64, [f32; 4]); 10] = [
+    (Dtype::Q4_0, 0x960307a62ea63359, [-7.5742188, 0.12225342, 2.1496582, -0.00039720535]),
+    (Dtype::Q4_1, 0x1804b4a0841e352e, [0.21741867, 0.06700897, -0.104426384, 0.001282692]),
+    (Dtype::Q5_0, 0x1f58fa7e8e053482, [0.05239868, -0.000341177, 1.5922852, 0.1262207]),
+    (Dtype::Q5_1, 0xc665508db646d526, [-0.792469, 0.020689845, 1.0040283, 4.335022]),
+    (Dtype::Q8_0, 0xdc5ab3c3f25afc20, [0.0049535036, 158.39062, 6.810791, 0.02862513]),
+    (Dtype::Q2_K, 0x8d020873f69721c9, [-0.041770935, 6.125946, -0.061759472, -0.015773296]),
+    (Dtype::Q3_K, 0x27f287cd37c14ae8, [18.060547, 15.480469, -80.05078, 0.32766724]),
+    (Dtype::Q4_K, 0xb147c740a6bcbb37, [27.86964, 25.536634, -0.35968208, -1.3741226]),
+    (Dtype::Q5_K, 0x8314a199e14cf525, [148.70605, 104.302734, 794.7261, -0.21104121]),
+    (Dtype::Q6_K, 0xce0dc9b5876ee99a, [-0.038793027, 0.05262226, -0.011841059, -1.125884]),
+];
+
+fn weights_of(dtype: Dtype) -> (Vec<u8>, Vec<f32>) {
+    let seed = (dtype.block_elements() + dtype.block_bytes()) as u64;
+    let bytes = Random(seed).blocks(dtype, N / dtype.block_elements());
+    let mut weights = vec![0.0; N];
+    dequantize(dtype, &bytes, &mut weights).expect("the lengths fit");
+    (bytes, weights)
+}
+
+#[test]
+fn weights_equal_those_computed_independently() {
+    for (dtype, hash, some) in GOLDEN {
+        let (_, weights) = weights_of(dtype);
+        assert_eq!([0, 100, 5000, 8191].map(|i| weights[i]), some, "{dtype:?}");
+        // A negative zero counts as zero.
+        let bytes = weights.iter().flat_map(|w| (w + 0.0).to_le_bytes());
+        let got =
+            bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        assert_eq!(got, hash, "{dtype:?}");
+    }
+}
+
+#[test]
+fn plain_floats_are_read_as_they_are() {
+    for (dtype, bytes, want) in [
+        (Dtype::F32, vec![0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0], [1.0, -2.0]),
+        (Dtype::F16, vec![0, 0x3c, 0, 0xc0], [1.0, -2.0]),
+        (Dtype::BF16, vec![0x80, 0x3f, 0, 0xc0], [1.0, -2.0]),
+    ] {
+        let mut out = [0.0; 2];
+        dequantize(dtype, &bytes, &mut out).expect("the lengths fit");
+        assert_eq!(out, want, "{dtype:?}");
+    }
+}
+
+#[test]
+fn a_row_is_a_part_of_the_whole() {
+    for (dtype, _) in ENCODINGS {
+        let (bytes, weights) = weights_of(dtype);
+        for row in [0, 3, 31] {
+            let mut out = vec![0.0; 256];
+            dequantize_row(dtype, &bytes, row, &mut out).expect("the row is there");
+            assert_eq!(out, weights[row * 256..(row + 1) * 256], "{dtype:?} row {row}");
+        }
+    }
+}
+
+#[test]
+fn wrong_lengths_are_named() {
+    for (dtype, n_bytes, n, want) in [
+        (Dtype::Q4_K, 144, 255, "a row of 255 elements is not a whole number of Q4_K blocks of 256"),
+        (Dtype::Q4_K, 143, 256, "Q4_K [1, 256] takes 144 bytes, got 143"),
+        (Dtype::F16, 5, 3, "F16 [1, 3] takes 6 bytes, got 5"),
+    ] {
+        let error = dequantize(dtype, &vec![0; n_bytes], &mut vec![0.0; n]).expect_err(want);
+        assert_eq!(error.to_string(), want);
+    }
+    let past_the_end = dequantize_row(Dtype::Q8_0, &[0; 68], 2, &mut [0.0; 32]);
+    assert_eq!(past_the_end, Err(Error::Length { dtype: Dtype::Q8_0, n_rows: 3, n_cols: 32, want: 102, got: 68 }));
+    assert!(dequantize_row(Dtype::Q8_0, &[0; 68], usize::MAX, &mut [0.0; 32]).is_err());
+}

@@ -1,0 +1,162 @@
+use super::super::{Error, Isa, Packed, QuantizedRows, Threads, dequantize};
+use super::{ENCODINGS, Random, assert_close, assert_same_bits, on_every_isa};
+use crate::types::Dtype;
+use proptest::prelude::*;
+
+/// A packed matrix of random blocks with its weights.
+fn matrix(dtype: Dtype, n_rows: usize, n_cols: usize, seed: u64) -> (Packed, Vec<f32>) {
+    let bytes = Random(seed).blocks(dtype, n_rows * n_cols / dtype.block_elements());
+    let mut weights = vec![0.0; n_rows * n_cols];
+    dequantize(dtype, &bytes, &mut weights).expect("the lengths fit");
+    (Packed::pack(dtype, &bytes, n_rows, n_cols).expect("the lengths fit"), weights)
+}
+
+fn product(packed: &Packed, isa: Isa, x: &[f32], threads: &Threads) -> Vec<f32> {
+    let mut out = vec![f32::NAN; x.len() / packed.n_cols() * packed.n_rows()];
+    packed.matmul_on(isa, x, &mut out, threads);
+    out
+}
+
+/// The product in `f64`, of the activations as they are quantized, and for every row the sum of magnitudes.
+fn reference(weights: &[f32], x: &[f32], n_cols: usize, quantized: bool) -> (Vec<f64>, f64) {
+    let x: Vec<f64> =
+        if quantized { x.chunks(32).flat_map(round_to_codes).collect() } else { x.iter().map(|&x| x.into()).collect() };
+    let mut largest = 0.0f64;
+    let out = x.chunks(n_cols).flat_map(|x| {
+        weights
+            .chunks(n_cols)
+            .map(|w| w.iter().zip(x).map(|(&w, x)| f64::from(w) * x).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
+    });
+    let out = out.map(|terms| {
+        largest = largest.max(terms.iter().map(|t| t.abs()).sum());
+        terms.iter().sum()
+    });
+    (out.collect(), largest)
+}
+
+/// Activations of one group after quantization, by the definition.
+fn round_to_codes(x: &[f32]) -> Vec<f64> {
+    let largest = x.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+    let code = |x: f32| (f64::from(x * (127.0 / largest))).round_ties_even();
+    x.iter().map(|&x| code(x) * f64::from(largest / 127.0)).collect()
+}
+
+/// Columns that suit every encoding, and a number of rows that is not whole blocks.
+const SHAPE: [usize; 2] = [37, 512];
+
+#[test]
+fn products_equal_the_sum_of_their_terms_on_every_instruction_set() {
+    let threads = Threads::new(2);
+    for (dtype, _) in ENCODINGS {
+        let (packed, weights) = matrix(dtype, SHAPE[0], SHAPE[1], 1);
+        let x = Random(2).floats(3 * SHAPE[1]);
+        let got = on_every_isa(dtype.name(), |isa| product(&packed, isa, &x, &threads));
+        let (want, magnitude) = reference(&weights, &x, SHAPE[1], packed.is_quantized());
+        let error = got.iter().zip(&want).fold(0.0f64, |error, (got, want)| error.max((f64::from(*got) - want).abs()));
+        // Scales are rounded by 2^-12, sums by far less.
+        assert!(error <= magnitude * 2.5e-4, "{dtype:?}: error {error:.2e} of {magnitude:.2e}");
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_the_others_or_on_the_threads() {
+    const M: usize = 37;
+    let pools = [Threads::new(1), Threads::new(2), Threads::new(5)];
+    for (dtype, _) in ENCODINGS {
+        let (packed, _) = matrix(dtype, SHAPE[0], SHAPE[1], 3);
+        let x = Random(4).floats(M * SHAPE[1]);
+        for isa in Isa::available() {
+            let alone: Vec<f32> = x.chunks(SHAPE[1]).flat_map(|x| product(&packed, isa, x, &pools[0])).collect();
+            for threads in &pools {
+                let name = format!("{dtype:?} on {} and {} threads", isa.name(), threads.n_threads());
+                assert_same_bits(&name, &product(&packed, isa, &x, threads), &alone);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_quantization_serves_several_matrices() {
+    let threads = Threads::new(2);
+    let x = Random(5).floats(2 * 256);
+    let rows = QuantizedRows::quantize(&x, 2, 256, &threads);
+    for dtype in [Dtype::Q4_K, Dtype::Q6_K, Dtype::Q8_0] {
+        let (packed, _) = matrix(dtype, 20, 256, 6);
+        let (mut shared, mut own) = (vec![0.0; 40], vec![0.0; 40]);
+        packed.matmul_quantized(&rows, &mut shared, &threads);
+        packed.matmul(&x, &mut own, &threads);
+        assert_same_bits(dtype.name(), &shared, &own);
+    }
+}
+
+#[test]
+fn outliers_and_broken_activations_stay_in_their_row() {
+    let threads = Threads::new(1);
+    let (packed, weights) = matrix(Dtype::Q4_K, 16, 256, 7);
+    for (what, value) in [("nan", f32::NAN), ("inf", f32::INFINITY), ("huge", 1e38), ("tiny", 1e-40)] {
+        let mut x = Random(8).floats(3 * 256);
+        let clean = product(&packed, Isa::Scalar, &x, &threads);
+        x[256 + 77] = value;
+        let got = on_every_isa(what, |isa| product(&packed, isa, &x, &threads));
+        assert_same_bits(what, &got[..16], &clean[..16]);
+        assert_same_bits(what, &got[32..], &clean[32..]);
+        let finite = got[16..32].iter().all(|x| x.is_finite());
+        assert_eq!(finite, value.is_finite() && value.abs() < 1e30 || finite && value == 1e38, "{what}");
+    }
+    let (want, _) = reference(&weights, &[0.0; 256], 256, false);
+    assert_close("zeros", &product(&packed, Isa::Scalar, &[0.0; 256], &threads), &want, 0.0);
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_errors() {
+    for (dtype, n_bytes, shape, want) in [
+        (Dtype::Q6_K, 210, [1, 128], "a row of 128 elements is not a whole number of Q6_K blocks of 256"),
+        (Dtype::Q5_0, 44, [2, 64], "Q5_0 [2, 64] takes 88 bytes, got 44"),
+        (Dtype::Q5_0, 0, [usize::MAX, 64], &format!("Q5_0 [{0}, 64] takes {0} bytes, got 0", usize::MAX)),
+    ] {
+        let error = Packed::pack(dtype, &vec![0; n_bytes], shape[0], shape[1]).expect_err(want);
+        assert_eq!(error.to_string(), want);
+        assert!(matches!(error, Error::Columns { .. } | Error::Length { .. }));
+    }
+    for (n_rows, n_cols) in [(0, 64), (5, 0)] {
+        let packed = Packed::pack(Dtype::Q8_0, &[], n_rows, n_cols).expect("nothing is a shape too");
+        let mut out = vec![1.0; n_rows];
+        packed.matmul(&vec![0.0; n_cols * usize::from(n_rows > 0)], &mut out, &Threads::new(1));
+        assert!(out.iter().all(|x| *x == 0.0));
+    }
+}
+
+#[test]
+fn packing_adds_little_to_the_file() {
+    for (dtype, bits) in [
+        (Dtype::Q4_0, 4.5),
+        (Dtype::Q4_1, 5.0),
+        (Dtype::Q4_K, 5.0),
+        (Dtype::Q5_0, 5.5),
+        (Dtype::Q5_K, 6.0),
+        (Dtype::Q6_K, 7.0),
+        (Dtype::Q8_0, 8.5),
+        (Dtype::F16, 16.0),
+        (Dtype::F32, 32.0),
+    ] {
+        let (packed, _) = matrix(dtype, 32, 512, 9);
+        assert_eq!(packed.n_bytes() as f64 * 8.0 / (32.0 * 512.0), bits, "{dtype:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_shape_is_the_same_on_every_instruction_set(
+        which in 0..ENCODINGS.len(), n_rows in 1usize..50, n_blocks in 1usize..4, m in 1usize..20, seed: u64,
+    ) {
+        let dtype = ENCODINGS[which].0;
+        let n_cols = n_blocks * dtype.block_elements();
+        let (packed, _) = matrix(dtype, n_rows, n_cols, seed);
+        let x = Random(!seed).floats(m * n_cols);
+        let threads = Threads::new(2);
+        on_every_isa(dtype.name(), |isa| product(&packed, isa, &x, &threads));
+    }
+}
