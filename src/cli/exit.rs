@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::render;
+use super::render::{self, Style, Tone};
 use crate::store;
 
 /// What went wrong, as far as a caller needs to tell it apart.
@@ -72,17 +72,18 @@ impl Failure {
     }
 
     /// The text for stderr: `error: …` and, where there is one, `hint: …`. Empty if nothing is to be said.
-    pub fn text(&self) -> String {
+    pub fn text(&self, style: Style) -> String {
         if self.kind == Kind::ReaderGone {
             return String::new();
         }
-        let hint = self.hint.as_ref().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-        format!("error: {}\n{hint}", self.message)
+        let error = format!("{} {}\n", style.paint(Tone::Bad, "error:"), self.message);
+        let hint = self.hint.as_ref().map(|hint| format!("{} {hint}\n", style.paint(Tone::Notice, "hint:")));
+        error + &hint.unwrap_or_default()
     }
 
     /// Prints the failure on stderr and returns the exit code.
     pub fn report(&self) -> ExitCode {
-        render::to_stderr(&self.text());
+        render::to_stderr(&self.text(Style::stderr()));
         ExitCode::from(self.kind.code())
     }
 }

@@ -24,7 +24,7 @@ struct Layer {
 fn a_failure_tells_every_source_once() {
     fn check(texts: &[&'static str], want: &str) {
         let error = texts.iter().rev().fold(None, |source, text| Some(Box::new(Layer { text, source }))).unwrap();
-        assert_eq!(Failure::from_error(Kind::Machine, &error).hint("try again").text(), want);
+        assert_eq!(Failure::from_error(Kind::Machine, &error).hint("try again").text(render::Style::new(false)), want);
     }
     check(&["a"], "error: a\nhint: try again\n");
     check(&["a", "b", "c"], "error: a: b: c\nhint: try again\n");
@@ -35,7 +35,7 @@ fn a_failure_tells_every_source_once() {
 #[test]
 fn a_reader_that_went_away_is_not_an_error() {
     let failure = Failure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
-    assert_eq!((failure.kind().code(), failure.text().as_str()), (0, ""));
+    assert_eq!((failure.kind().code(), failure.text(render::Style::new(true)).as_str()), (0, ""));
 }
 
 #[cfg(all(unix, not(target_os = "macos")))]
