@@ -2,13 +2,13 @@
 
 use serde_json::Value as Json;
 
-use super::cell::cell_text;
+use super::cell::data_text;
 use super::{Error, Table};
 
 /// A header and a line per row; quoted where needed (RFC 4180).
 pub fn separated(table: &Table, delimiter: u8) -> String {
     let mut writer = csv::WriterBuilder::new().flexible(true).delimiter(delimiter).from_writer(Vec::new());
-    let rows = table.rows.iter().map(|row| row.iter().map(cell_text).collect::<Vec<_>>());
+    let rows = table.rows.iter().map(|row| row.iter().map(data_text).collect::<Vec<_>>());
     for record in std::iter::once(table.columns.clone()).chain(rows) {
         writer.write_record(&record).expect("memory takes all");
     }

@@ -7,6 +7,7 @@
 mod cell;
 mod data;
 mod markup;
+mod parse;
 mod shape;
 
 #[cfg(test)]
@@ -18,7 +19,8 @@ use serde_json::Value as Json;
 use super::{Error, Table, Value};
 pub use cell::{cell_text, is_number, number_text};
 pub use markup::compact_table;
-pub use shape::to_table;
+pub use parse::{Parsed, parse};
+pub use shape::{to_json, to_table};
 
 /// How a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,6 +74,25 @@ pub fn render(value: &Value, format: Format) -> Result<String, Error> {
         text.push('\n');
     }
     Ok(text)
+}
+
+impl Format {
+    /// The name that plans and arguments use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::MarkdownTable => "markdown_table",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Json => "json",
+            Self::JsonObject => "json_object",
+            Self::JsonLines => "json_lines",
+            Self::Yaml => "yaml",
+            Self::Toml => "toml",
+            Self::BulletList => "bullet_list",
+            Self::NumberedList => "numbered_list",
+        }
+    }
 }
 
 /// The format that a file's extension asks for, or `None` if it says nothing.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Format, Table, Value, cell_text, detect, render};
+use super::cell::data_text;
+use super::{Format, Table, Value, cell_text, detect, parse, render};
 
 fn table(columns: &str, rows: Json) -> Value {
     let columns = columns.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect();
@@ -128,6 +129,13 @@ fn texts_and_json() {
 fn numbers() {
     for (cell, want) in [
         (json!(0.1 + 0.2), "0.3"),
+        (json!(52.520_006_612_345_67), "52.52000661234567"),
+        (json!(1.0 / 3.0), "0.3333333333333333"),
+    ] {
+        assert_eq!(data_text(&cell), want);
+    }
+    for (cell, want) in [
+        (json!(0.1 + 0.2), "0.3"),
         (json!(1_234.560_000_000_000_2), "1234.56"),
         (json!(1.0 / 3.0), "0.333333333333"),
         (json!(9.141_592_653_589_79), "9.14159265358979"),
@@ -161,5 +169,95 @@ fn formats_by_extension() {
         ("x.py", None),
     ] {
         assert_eq!(detect(path), want, "{path}");
+    }
+}
+
+/// Shows values as compact JSON and notes behind them.
+fn check_parse(text: &str, format: Format, want: &str) {
+    let got = match parse(text, format) {
+        Ok(parsed) => {
+            let value = match parsed.value {
+                Value::Table(table) => json!([table.columns, table.rows]),
+                Value::Json(json) => json,
+                Value::Text(text) => json!(text),
+            };
+            parsed.notes.iter().fold(value.to_string(), |text, note| format!("{text} ({note})"))
+        }
+        Err(error) => format!("!{error}"),
+    };
+    let fits = want.strip_prefix('…').map_or(got == want, |part| got.contains(part));
+    assert!(fits, "{format:?} of {text:?}:\n{got}\nwanted:\n{want}");
+}
+
+#[test]
+fn parses() {
+    for (text, format, want) in [
+        ("a,b\n1,x\n2.50,\n", Format::Csv, r#"[["a","b"],[[1,"x"],[2.5,""]]]"#),
+        ("id,n\n007,1\n12,n/a\n", Format::Csv, r#"[["id","n"],[["007",1],["12","n/a"]]]"#),
+        (
+            "a\n2025-03-01\n+4\n1e5\n-3\n-0\n.5\n1.0\n",
+            Format::Csv,
+            r#"[["a"],[["2025-03-01"],["+4"],["1e5"],[-3],["-0"],[".5"],[1.0]]]"#,
+        ),
+        (
+            "a\n99999999999999999999\n0.12345678901234567\n",
+            Format::Csv,
+            r#"[["a"],[["99999999999999999999"],["0.12345678901234567"]]]"#,
+        ),
+        ("a,b\ntrue,1\nFalse,\n", Format::Csv, r#"[["a","b"],[[true,1],["False",null]]]"#),
+        (
+            "a,b\n1\n1,2,3\n\n4,5\n",
+            Format::Csv,
+            "[[\"a\",\"b\"],[[1,null],[1,2],[4,5]]] (line 2 has 1 cells, expected 2: the rest was left empty) (line 3 has 3 cells, expected 2: \"3\" was left out)",
+        ),
+        ("a;b\n1,5;x\n", Format::Csv, r#"[["a","b"],[["1,5","x"]]] (its cells are separated by ';')"#),
+        (
+            "a,,a\n1,2,3\n",
+            Format::Csv,
+            "[[\"a\",\"column_2\",\"a_2\"],[[1,2,3]]] (column 2 has no name in the file; it is called `column_2`) (column 3 has a name that another column has; it is called `a_2`)",
+        ),
+        ("t\n\"a\nb \"\"c\"\"\"\n", Format::Csv, "[[\"t\"],[[\"a\\nb \\\"c\\\"\"]]]"),
+        ("a\tb\n1,5\tx\n", Format::Tsv, r#"[["a","b"],[["1,5","x"]]]"#),
+        ("", Format::Csv, "!the file is empty; expected a line of column names"),
+        (
+            "# T\n\n| a | b |\n|---|--:|\n| x\\|y<br>z | 1 |\n",
+            Format::MarkdownTable,
+            "[[\"a\",\"b\"],[[\"x|y\\nz\",1]]] (the text around the table was left out)",
+        ),
+        ("no table", Format::MarkdownTable, "…no Markdown table"),
+        (
+            "| a |\n| --- |\n| 1 |\n| 2 | 3 |\n",
+            Format::MarkdownTable,
+            "…line 4 has 2 cells, expected 1: \"3\" was left out",
+        ),
+        ("{\"a\": [1, null]}", Format::Json, r#"{"a":[1,null]}"#),
+        ("{\"a\": [1,\n nul]}", Format::Json, "…not valid JSON: expected ident at line 2"),
+        ("{\"a\":1}\n\n{\"a\":2}\n", Format::JsonLines, r#"[{"a":1},{"a":2}]"#),
+        ("{\"a\":1}\n{a}\n", Format::JsonLines, "!line 2 is not valid JSON: key must be a string at column 2"),
+        ("a: 1\nb: [x, 2.5, null]\n", Format::Yaml, r#"{"a":1,"b":["x",2.5,null]}"#),
+        ("1: x\ntrue: y\n", Format::Yaml, r#"{"1":"x","true":"y"}"#),
+        ("a: [1\n", Format::Yaml, "…not valid YAML"),
+        (
+            "d = 2025-03-01\nt = 07:30:00\n[x]\ny = [1, 2.5]\n",
+            Format::Toml,
+            r#"{"d":"2025-03-01","t":"07:30:00","x":{"y":[1,2.5]}} (its dates and times became texts)"#,
+        ),
+        ("b = 1\na = 2\n[t]\nz = 1\ny = 2\n", Format::Toml, r#"{"b":1,"a":2,"t":{"z":1,"y":2}}"#),
+        ("a = \n", Format::Toml, "…not valid TOML"),
+        ("- a\n* b\n", Format::BulletList, "!bullet_list is not a format of data files"),
+        ("any", Format::Text, r#""any""#),
+    ] {
+        check_parse(text, format, want);
+    }
+}
+
+#[test]
+fn what_is_written_can_be_read() {
+    let value = table("name n ok note", json!([["x|y", 1, true, "a, \"b\""], ["z", 0.1 + 0.2, false, "line\nbreak"]]));
+    let want = json!([["name", "n", "ok", "note"], [["x|y", 1, true, "a, \"b\""], ["z", 0.3, false, "line\nbreak"]]]);
+    for format in [Format::Csv, Format::Tsv, Format::Json, Format::JsonLines, Format::Yaml, Format::MarkdownTable] {
+        let parsed = parse(&render(&value, format).unwrap(), format).unwrap();
+        let table = super::to_table(&parsed.value).unwrap();
+        assert_eq!((json!([table.columns, table.rows]), parsed.notes), (want.clone(), vec![]), "{format:?}");
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn parse(text: String) -> Raw {
 }
 
 /// Index of the header of the first table.
-fn header(lines: &[&str]) -> Option<usize> {
+pub(in crate::tool) fn header(lines: &[&str]) -> Option<usize> {
     let is_rule = |line: &str| {
         line.contains("--")
             && line.contains('|')
@@ -55,7 +55,7 @@ fn header(lines: &[&str]) -> Option<usize> {
 }
 
 /// Cells between pipes; `\|` is a pipe, outer pipes are optional.
-fn split(line: &str) -> Vec<String> {
+pub(in crate::tool) fn split(line: &str) -> Vec<String> {
     let line = line.trim();
     let line = line.strip_prefix('|').unwrap_or(line);
     let line = if line.ends_with("\\|") { line } else { line.strip_suffix('|').unwrap_or(line) };

@@ -11,7 +11,7 @@ mod date;
 mod delimited;
 mod infer;
 mod json;
-mod markdown;
+pub(super) mod markdown;
 mod number;
 mod sqlite;
 #[cfg(test)]
@@ -249,7 +249,7 @@ fn parse(path: &str, text: String) -> Result<Raw, Error> {
 }
 
 /// Makes names unique without regard to case and gives names to columns without one; says so in `notes`.
-fn fix_columns(names: Vec<String>, notes: &mut Vec<String>) -> Vec<String> {
+pub(super) fn fix_columns(names: Vec<String>, notes: &mut Vec<String>) -> Vec<String> {
     let mut fixed: Vec<String> = Vec::with_capacity(names.len());
     for (idx, name) in names.into_iter().enumerate() {
         let base = name.split_whitespace().collect::<Vec<_>>().join(" ");
