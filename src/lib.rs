@@ -19,7 +19,7 @@
 //! | 4 | [`model`] | one decoder driven by a family description |
 //! | 5 | [`engine`] | owns model, pool and scheduler on one thread |
 //! | 7 | [`orchestrate`] | goal → plan → steps → summary |
-//! | 8 | [`bench`] | throughput of models, plans and workflows |
+//! | 8 | [`mod@bench`] | throughput of models, plans and workflows |
 //! | 10 | [`cli`] | command line → settings → one call; rendering; exit codes |
 //!
 //! # Glossary
