@@ -82,6 +82,11 @@ impl Cache {
         prefix
     }
 
+    /// How many leading tokens [`Cache::reuse`] would find.
+    pub fn n_known(&self, tokens: &[Token]) -> usize {
+        self.tree.n_known(tokens)
+    }
+
     /// Adds blocks until `blocks` has room for `n_tokens` positions; forgets old prefixes if it must.
     ///
     /// # Errors

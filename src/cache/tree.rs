@@ -104,6 +104,21 @@ impl Tree {
         found
     }
 
+    /// Tokens of the longest known prefix of `tokens`; nothing is retained, and nothing counts as used.
+    pub fn n_known(&self, tokens: &[Token]) -> usize {
+        let mut at = ROOT;
+        let mut n_known = 0;
+        for chunk in tokens.chunks(BLOCK_TOKENS) {
+            let Some((child, n_tokens)) = self.closest(at, chunk) else { break };
+            n_known += n_tokens;
+            if n_tokens < BLOCK_TOKENS {
+                break;
+            }
+            at = child;
+        }
+        n_known
+    }
+
     /// Records that `held` holds the keys and values of `tokens`, position by position.
     ///
     /// The caller stays the owner of its blocks and may go on writing positions after `tokens.len()`; positions

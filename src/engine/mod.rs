@@ -1,1 +1,325 @@
-//! Not built yet.
+//! Runs a model for many sequences at once: `admit → schedule → forward → sample → commit → send`, on one thread.
+//!
+//! 1. [`Engine::submit`] checks a request and compiles its grammar on the caller's thread, and queues it.
+//! 2. The engine's thread ([`worker`]) admits it: keys and values of a known prefix are shared, not computed. A
+//!    sequence whose prefix another one is computing right now waits for that one.
+//! 3. Every pass runs what `schedule` picks: all decoding sequences, and prompts in chunks.
+//! 4. Sequences whose tokens are all computed draw the next one; tokens that a grammar forces join the next pass as
+//!    a chunk.
+//! 5. Each token goes out as a [`Delta`]; dropping the [`TokenStream`] ends the sequence and frees its blocks.
+//!
+//! Invariants: a stream always ends with [`Delta::Done`] or [`Delta::Failed`], also if the engine's thread panics;
+//! when nothing runs, every block is free or held by the prefix tree alone; what a sequence says does not depend on
+//! what else runs.
+//! Must not know: goals, plans, HTTP, terminals.
+
+mod history;
+mod load;
+mod sequence;
+mod stats;
+mod stop;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+pub use load::{Progress, load};
+pub use stats::Stats;
+pub use stream::{Completion, Delta, TokenStream};
+
+use crate::model::{self, Model};
+use crate::sample::{self, Grammars, Sampler};
+use crate::tokenizer::{self, ChatTemplate, Tokenizer};
+use crate::types::{BLOCK_TOKENS, Grammar, RunId, Sampling, SequenceId, StepId, Token};
+use crate::{cache, gguf};
+use sequence::Sequence;
+use worker::{Command, Worker};
+
+/// Why a request cannot be served.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// There is nothing to continue.
+    #[error("the prompt is empty")]
+    EmptyPrompt,
+    /// The prompt does not fit into the context.
+    #[error("the prompt has {n_tokens} tokens, but the context holds {n_ctx}")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        n_tokens: usize,
+        /// Tokens of the context.
+        n_ctx: usize,
+    },
+    /// A prompt token does not exist.
+    #[error("prompt token {token} at position {position} is not in the vocabulary of {n_vocab} tokens")]
+    Token {
+        /// The token.
+        token: Token,
+        /// Where it stands.
+        position: usize,
+        /// Size of the vocabulary.
+        n_vocab: usize,
+    },
+    /// An option of the request or of the engine is outside its range.
+    #[error("{option} is {found}, expected {expected}")]
+    Option {
+        /// Name of the option.
+        option: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it was.
+        found: usize,
+    },
+    /// The sequence to fork is not running, and too long ago to be remembered.
+    #[error("sequence {0} cannot be forked: it is not running and not remembered")]
+    UnknownParent(u64),
+    /// Sampling options or grammar.
+    #[error(transparent)]
+    Sample(#[from] sample::Error),
+    /// One sequence needs more KV memory than there is.
+    #[error(
+        "a sequence of {n_tokens} tokens needs {} blocks of KV memory, but there are {n_blocks}; \
+         raise the KV budget or shorten the prompt", .n_tokens.div_ceil(BLOCK_TOKENS)
+    )]
+    OutOfMemory {
+        /// Tokens it had when memory ran out.
+        n_tokens: usize,
+        /// All blocks of the pool.
+        n_blocks: usize,
+    },
+    /// The KV memory cannot be had.
+    #[error("KV memory")]
+    Cache(#[source] Arc<cache::Error>),
+    /// The model refused a batch or cannot be loaded.
+    #[error("model")]
+    Model(#[source] Arc<model::Error>),
+    /// The model file cannot be read.
+    #[error("model file")]
+    Gguf(#[source] Arc<gguf::Error>),
+    /// The tokenizer or the chat template cannot be built.
+    #[error("tokenizer")]
+    Tokenizer(#[source] Arc<tokenizer::Error>),
+    /// The engine's thread is gone.
+    #[error("the engine has stopped: {0}")]
+    Stopped(String),
+}
+
+/// How an engine uses its machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Bytes of KV memory; `None` takes a quarter of what the machine has available. Never more than
+    /// `max_running` sequences of full context can use.
+    pub kv_bytes: Option<u64>,
+    /// Tokens of one forward pass. More prefill faster, and make decoding sequences wait longer.
+    pub max_batch_tokens: usize,
+    /// Sequences that run at once; the others wait.
+    pub max_running: usize,
+    /// Lowers the context from what the model was trained for.
+    pub n_ctx: Option<usize>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { kv_bytes: None, max_batch_tokens: 256, max_running: 64, n_ctx: None }
+    }
+}
+
+/// What to continue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompt {
+    /// These tokens.
+    Tokens(Vec<Token>),
+    /// Everything that a sequence of this engine has, prompt and generated so far (without its end token), and then
+    /// these tokens. Nothing that is still in the cache is computed again.
+    Fork {
+        /// The sequence to fork.
+        parent: SequenceId,
+        /// What follows; at least one token.
+        tokens: Vec<Token>,
+    },
+}
+
+/// What a request is for; tells requests apart in logs and, later, in the order of work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// The role that speaks, such as `planner`.
+    pub role: &'static str,
+    /// The step it works on.
+    pub step: Option<StepId>,
+    /// The run it belongs to.
+    pub run: Option<RunId>,
+}
+
+/// One sequence to generate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// What to continue.
+    pub prompt: Prompt,
+    /// How to draw.
+    pub sampling: Sampling,
+    /// What the text must conform to.
+    pub grammar: Option<Grammar>,
+    /// Texts that end the generation and are cut off.
+    pub stop: Vec<String>,
+    /// The most tokens to generate, forced ones included; at least 1.
+    pub max_tokens: usize,
+    /// Never draw an end token, so that a measurement gets the length it asks for. Without a grammar only.
+    pub ignore_end: bool,
+    /// What it is for.
+    pub tag: Tag,
+}
+
+impl Request {
+    /// Greedy, without a grammar or stop strings.
+    pub fn new(prompt: Prompt, max_tokens: usize) -> Self {
+        Self {
+            prompt,
+            sampling: Sampling::default(),
+            grammar: None,
+            stop: Vec::new(),
+            max_tokens,
+            ignore_end: false,
+            tag: Tag::default(),
+        }
+    }
+}
+
+/// A handle to a running engine. Clones share it; when the last one is gone, the engine finishes the sequences that
+/// somebody still reads, and ends.
+#[derive(Clone)]
+pub struct Engine(Arc<Handle>);
+
+struct Handle {
+    commands: Sender<Command>,
+    shared: Arc<Shared>,
+    grammars: Grammars,
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    n_ctx: usize,
+    next_id: AtomicU64,
+}
+
+/// What the engine's thread tells its handles without being asked.
+#[derive(Default)]
+struct Shared {
+    stats: Mutex<Stats>,
+    /// Why the thread is gone.
+    failure: OnceLock<String>,
+}
+
+impl Engine {
+    /// Starts the thread that owns `model`.
+    ///
+    /// # Errors
+    /// [`Error::Option`] if the options leave no room for a single block or token, [`Error::Stopped`] if the machine
+    /// refuses a thread.
+    pub fn start(
+        model: Model,
+        tokenizer: Tokenizer,
+        template: Option<ChatTemplate>,
+        options: &EngineOptions,
+    ) -> Result<Self, Error> {
+        let (engine, worker, inbox) = Self::assemble(model, tokenizer, template, options)?;
+        let spawned = std::thread::Builder::new().name("engine".into()).spawn(move || worker.run(&inbox));
+        spawned.map_err(|error| Error::Stopped(error.to_string()))?;
+        Ok(engine)
+    }
+
+    /// The parts of an engine, not yet moving.
+    fn assemble(
+        model: Model,
+        tokenizer: Tokenizer,
+        template: Option<ChatTemplate>,
+        options: &EngineOptions,
+    ) -> Result<(Self, Worker, Receiver<Command>), Error> {
+        let n_ctx = model.config().n_ctx;
+        let shared = Arc::new(Shared::default());
+        let (commands, inbox) = mpsc::channel();
+        let worker = Worker::new(model, options, shared.clone())?;
+        let grammars = Grammars::new(&tokenizer);
+        let next_id = AtomicU64::new(1);
+        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id };
+        Ok((Self(Arc::new(handle)), worker, inbox))
+    }
+
+    /// Queues a request. The first use of a grammar compiles it, on this thread.
+    ///
+    /// # Errors
+    /// What can be told without the engine's thread: tokens, options, grammar. The rest comes as [`Delta::Failed`].
+    pub fn submit(&self, request: Request) -> Result<TokenStream, Error> {
+        let handle = &*self.0;
+        let (Prompt::Tokens(tokens) | Prompt::Fork { tokens, .. }) = &request.prompt;
+        self.check_tokens(tokens)?;
+        if request.max_tokens == 0 {
+            return Err(Error::Option { option: "max_tokens", expected: "1 or more", found: 0 });
+        }
+        let sampler = Sampler::new(&request.sampling)?;
+        let constraint = request.grammar.as_ref().map(|grammar| handle.grammars.compile(grammar)).transpose()?;
+        let id = SequenceId(handle.next_id.fetch_add(1, Ordering::Relaxed));
+        let (sink, stream) = stream::channel(id);
+        let (tokens, parent) = match request.prompt {
+            Prompt::Tokens(tokens) => (tokens, None),
+            Prompt::Fork { parent, tokens } => (tokens, Some(parent)),
+        };
+        let mut sequence = Sequence::new(id, sink, sampler, &handle.tokenizer);
+        sequence.constraint = constraint;
+        sequence.stop = stop::StopFilter::new(request.stop);
+        sequence.max_tokens = request.max_tokens;
+        sequence.ignores_end = request.ignore_end && request.grammar.is_none();
+        sequence.tag = request.tag;
+        sequence.tokens = tokens;
+        sequence.submitted = Instant::now();
+        let command = Command::Submit(Box::new(sequence), parent);
+        handle.commands.send(command).map_err(|_| self.stopped())?;
+        Ok(stream)
+    }
+
+    fn check_tokens(&self, tokens: &[Token]) -> Result<(), Error> {
+        if tokens.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        let (n_tokens, n_ctx) = (tokens.len(), self.0.n_ctx);
+        if n_tokens > n_ctx {
+            return Err(Error::PromptTooLong { n_tokens, n_ctx });
+        }
+        let n_vocab = self.0.tokenizer.n_vocab();
+        match tokens.iter().position(|&token| token as usize >= n_vocab) {
+            Some(position) => Err(Error::Token { token: tokens[position], position, n_vocab }),
+            None => Ok(()),
+        }
+    }
+
+    fn stopped(&self) -> Error {
+        Error::Stopped(self.0.shared.failure.get().cloned().unwrap_or_else(|| "its thread ended".into()))
+    }
+
+    /// The model's tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.0.tokenizer
+    }
+
+    /// The model's chat template, if its file has one.
+    pub fn template(&self) -> Option<&ChatTemplate> {
+        self.0.template.as_ref()
+    }
+
+    /// Tokens of the context, prompt and generated together.
+    pub fn n_ctx(&self) -> usize {
+        self.0.n_ctx
+    }
+
+    /// What the engine has done so far.
+    pub fn stats(&self) -> Stats {
+        self.0.shared.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("n_ctx", &self.n_ctx()).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

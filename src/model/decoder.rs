@@ -62,6 +62,7 @@ pub struct Model {
     layers: Vec<Layer>,
     norm: RmsNorm,
     head: Linear,
+    threads: Arc<Threads>,
 }
 
 struct Layer {
@@ -101,6 +102,7 @@ impl Model {
             norm: weights.norm("output_norm.weight", dim, config.norm_eps)?,
             head: weights.linear(head, dim, n_vocab, false)?,
             ropes: Vec::new(),
+            threads: Arc::clone(&threads),
             config,
         };
         for layer_idx in 0..model.config.n_layers {
@@ -120,6 +122,11 @@ impl Model {
     /// Sizes and choices of this model.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The compute threads, for work between passes.
+    pub fn threads(&self) -> &Arc<Threads> {
+        &self.threads
     }
 
     /// What a [`KvPool`] for this model must hold.

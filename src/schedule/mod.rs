@@ -20,7 +20,7 @@ mod tests;
 use crate::types::{BLOCK_TOKENS, SequenceId};
 
 /// A sequence is held back when another one is computing at least this many tokens that it can share.
-pub const MIN_SHARED: usize = 32;
+const MIN_SHARED: usize = 32;
 
 /// A running sequence, as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub fn may_admit(n_missing_blocks: usize, n_available_blocks: usize, n_running: 
 /// Whether a waiting sequence should let another one go first.
 ///
 /// `n_known` tokens of it are computed already; `n_shared` tokens will be, once the sequence that computes them now
-/// is through with them.
-pub fn should_follow(n_known: usize, n_shared: usize) -> bool {
-    n_shared >= n_known + MIN_SHARED
+/// is through with them. One that follows already waits for the very last of them.
+pub fn should_follow(n_known: usize, n_shared: usize, follows_already: bool) -> bool {
+    n_shared >= n_known + if follows_already { 1 } else { MIN_SHARED }
 }

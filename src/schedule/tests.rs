@@ -62,8 +62,16 @@ fn admission_leaves_room_to_grow() {
     {
         assert_eq!(may_admit(n_missing, n_available, n_running), want, "{n_missing} {n_available} {n_running}");
     }
-    for (n_known, n_shared, want) in [(0, 31, false), (0, 32, true), (64, 90, false), (64, 96, true), (96, 0, false)] {
-        assert_eq!(should_follow(n_known, n_shared), want, "{n_known} {n_shared}");
+    for (n_known, n_shared, alone, following) in [
+        (0, 31, false, true),
+        (0, 32, true, true),
+        (64, 90, false, true),
+        (64, 96, true, true),
+        (96, 96, false, false),
+        (96, 0, false, false),
+    ] {
+        assert_eq!(should_follow(n_known, n_shared, false), alone, "{n_known} {n_shared}");
+        assert_eq!(should_follow(n_known, n_shared, true), following, "{n_known} {n_shared}");
     }
 }
 

@@ -1,0 +1,238 @@
+//! One sequence: its tokens, how far they are computed, and how it goes on.
+//!
+//! Invariants: `n_computed <= tokens.len()`; blocks hold positions `0..n_computed`; drawing needs the sequence and
+//! its logits only, so that several sequences draw at the same time.
+//! Must not know: other sequences, the model, the tree.
+
+use std::time::Instant;
+
+use super::stop::StopFilter;
+use super::stream::{Completion, Delta, Sink};
+use super::{Error, Tag};
+use crate::sample::{self, Constraint, Pick, Sampler};
+use crate::schedule::Running;
+use crate::tokenizer::{Detokenizer, Tokenizer};
+use crate::types::{BlockId, Finish, SequenceId, Token, Usage};
+
+/// A sequence that waits or runs.
+pub(super) struct Sequence {
+    pub id: SequenceId,
+    pub tag: Tag,
+    /// Prompt and generated tokens.
+    pub tokens: Vec<Token>,
+    pub n_prompt: usize,
+    /// Leading tokens whose keys and values are in `blocks`.
+    pub n_computed: usize,
+    pub blocks: Vec<BlockId>,
+    /// Whether it has drawn since it was admitted.
+    pub is_decoding: bool,
+    /// Whether it waits for another one to compute what both begin with.
+    pub is_following: bool,
+    /// Whether end tokens are never drawn.
+    pub ignores_end: bool,
+    pub constraint: Option<Constraint>,
+    pub stop: StopFilter,
+    pub max_tokens: usize,
+    pub submitted: Instant,
+    pub usage: Usage,
+    sampler: Sampler,
+    tokenizer: Tokenizer,
+    detokenizer: Detokenizer,
+    text: String,
+    n_drawn: usize,
+    logprob_sum: f64,
+    first_token: Option<Instant>,
+    sink: Sink,
+}
+
+/// What a draw brought.
+pub(super) struct Drawn {
+    pick: Pick,
+    /// Tokens that the grammar forces after it.
+    forced: Vec<Token>,
+}
+
+impl Drawn {
+    pub fn n_forced(&self) -> usize {
+        self.forced.len()
+    }
+}
+
+impl Sequence {
+    /// A sequence without tokens.
+    pub fn new(id: SequenceId, sink: Sink, sampler: Sampler, tokenizer: &Tokenizer) -> Self {
+        Self {
+            id,
+            tag: Tag::default(),
+            tokens: Vec::new(),
+            n_prompt: 0,
+            n_computed: 0,
+            blocks: Vec::new(),
+            is_decoding: false,
+            is_following: false,
+            ignores_end: false,
+            constraint: None,
+            stop: StopFilter::new(Vec::new()),
+            max_tokens: 1,
+            submitted: Instant::now(),
+            usage: Usage::default(),
+            sampler,
+            tokenizer: tokenizer.clone(),
+            detokenizer: Detokenizer::new(tokenizer),
+            text: String::new(),
+            n_drawn: 0,
+            logprob_sum: 0.0,
+            first_token: None,
+            sink,
+        }
+    }
+
+    /// Puts the tokens of a forked sequence in front, and whatever the grammar forces behind the prompt.
+    ///
+    /// # Errors
+    /// [`Error::PromptTooLong`], or the grammar's.
+    pub fn begin(&mut self, parent: &[Token], n_ctx: usize) -> Result<Option<Finish>, Error> {
+        self.tokens.splice(0..0, parent.iter().copied());
+        self.n_prompt = self.tokens.len();
+        self.usage.prompt_tokens = self.n_prompt;
+        if self.n_prompt > n_ctx {
+            return Err(Error::PromptTooLong { n_tokens: self.n_prompt, n_ctx });
+        }
+        for i in self.n_prompt.saturating_sub(PENALTY_TAIL)..self.n_prompt {
+            self.sampler.accept(self.tokens[i]);
+        }
+        let forced = self.forced()?;
+        Ok(self.extend(&forced, n_ctx))
+    }
+
+    /// Draws the next token. `logits`, one per token of the vocabulary, are scratch space afterwards.
+    ///
+    /// # Errors
+    /// The grammar's, or that no token is left.
+    pub fn draw(&mut self, logits: &mut [f32]) -> Result<Drawn, sample::Error> {
+        let mask = self.constraint.as_mut().map(Constraint::mask).transpose()?;
+        // The head may have more rows than there are tokens.
+        let n_vocab = self.tokenizer.n_vocab().min(logits.len());
+        if self.ignores_end {
+            for &end in self.tokenizer.end_tokens() {
+                logits[..n_vocab].get_mut(end as usize).into_iter().for_each(|logit| *logit = f32::NEG_INFINITY);
+            }
+        }
+        let pick = self.sampler.pick(&mut logits[..n_vocab], mask.as_ref())?;
+        self.sampler.accept(pick.token);
+        if self.tokenizer.is_end(pick.token) {
+            return Ok(Drawn { pick, forced: Vec::new() });
+        }
+        if let Some(constraint) = &mut self.constraint {
+            constraint.accept(pick.token)?;
+        }
+        Ok(Drawn { forced: self.forced()?, pick })
+    }
+
+    /// Appends what was drawn, sends it, and says whether the sequence has ended.
+    pub fn commit(&mut self, drawn: Drawn, n_ctx: usize) -> Option<Finish> {
+        let Drawn { pick, forced } = drawn;
+        self.is_decoding = true;
+        self.n_drawn += 1;
+        self.logprob_sum += f64::from(pick.logprob);
+        let now = Instant::now();
+        let first = *self.first_token.get_or_insert(now);
+        self.usage.prefill_ms = (first - self.submitted).as_secs_f64() * 1e3;
+        self.usage.decode_ms = (now - first).as_secs_f64() * 1e3;
+        let is_last = forced.is_empty();
+        self.push(pick, is_last, n_ctx).or_else(|| self.extend(&forced, n_ctx))
+    }
+
+    fn forced(&mut self) -> Result<Vec<Token>, sample::Error> {
+        let forced = self.constraint.as_mut().map(Constraint::forced).transpose()?.unwrap_or_default();
+        forced.iter().for_each(|&token| self.sampler.accept(token));
+        Ok(forced)
+    }
+
+    /// Appends tokens that are certain.
+    fn extend(&mut self, forced: &[Token], n_ctx: usize) -> Option<Finish> {
+        forced.iter().enumerate().find_map(|(i, &token)| {
+            let pick = Pick { token, logprob: 0.0, top: Vec::new() };
+            self.push(pick, i + 1 == forced.len(), n_ctx)
+        })
+    }
+
+    /// Appends and sends one token. `is_last`: the grammar stands where it stood after this token.
+    fn push(&mut self, pick: Pick, is_last: bool, n_ctx: usize) -> Option<Finish> {
+        let Pick { token, logprob, top } = pick;
+        let is_end = self.tokenizer.is_end(token);
+        let mut text = String::new();
+        if !is_end {
+            self.tokens.push(token);
+            self.usage.decoded_tokens += 1;
+            text = self.stop.push(&self.detokenizer.push(token));
+        }
+        let is_complete = is_last && self.constraint.as_ref().is_some_and(Constraint::is_stopped);
+        let finish = if is_end {
+            Some(Finish::Stop)
+        } else if self.stop.is_stopped() {
+            Some(Finish::StopString)
+        } else if is_complete {
+            Some(Finish::Stop)
+        } else if self.usage.decoded_tokens >= self.max_tokens {
+            Some(Finish::Length)
+        } else if self.tokens.len() > n_ctx {
+            Some(Finish::Context)
+        } else {
+            None
+        };
+        if finish.is_some() {
+            text.push_str(&self.rest());
+        }
+        self.text.push_str(&text);
+        self.sink.send(Delta::Token { token, text, logprob, top });
+        finish
+    }
+
+    /// Text that was held back and is certain at the end.
+    fn rest(&mut self) -> String {
+        let tail = self.detokenizer.finish();
+        let mut text = self.stop.push(&tail);
+        text.push_str(&self.stop.finish());
+        text
+    }
+
+    /// Tells the reader how it ended.
+    pub fn finish(&mut self, end: Result<Finish, Error>) {
+        self.sink.send(match end {
+            Err(error) => Delta::Failed(error),
+            Ok(finish) => Delta::Done(Completion {
+                sequence: self.id,
+                text: std::mem::take(&mut self.text),
+                tokens: self.tokens[self.n_prompt..].to_vec(),
+                finish,
+                usage: self.usage,
+                mean_logprob: (self.logprob_sum / self.n_drawn.max(1) as f64) as f32,
+            }),
+        });
+    }
+
+    /// The tokens whose keys and values it can take over: all but the last, whose logits are wanted.
+    pub fn reusable(&self) -> &[Token] {
+        &self.tokens[..self.tokens.len() - 1]
+    }
+
+    /// Whether nobody wants it any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.sink.is_cancelled()
+    }
+
+    /// What the scheduler needs to know.
+    pub fn view(&self) -> Running {
+        Running {
+            id: self.id,
+            n_tokens: self.tokens.len(),
+            n_computed: self.n_computed,
+            n_blocks: self.blocks.len(),
+            is_decoding: self.is_decoding,
+        }
+    }
+}
+
+/// Prompt tokens that the repetition penalty may look at; the sampler keeps as many as it needs.
+const PENALTY_TAIL: usize = 256;

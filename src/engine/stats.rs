@@ -1,0 +1,48 @@
+//! What an engine has done so far, in numbers.
+
+use std::time::Duration;
+
+/// Counts since the engine started, and its state after the latest pass.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stats {
+    /// Prompt tokens whose keys and values were computed, a second time after preemption included.
+    pub n_prefilled: u64,
+    /// Prompt tokens whose keys and values were there already.
+    pub n_cached: u64,
+    /// Tokens drawn from logits, end tokens included.
+    pub n_decoded: u64,
+    /// Tokens that a grammar forced.
+    pub n_forced: u64,
+    /// Forward passes.
+    pub n_passes: u64,
+    /// Sequences in all passes together.
+    pub n_spans: u64,
+    /// Sequences that lost their blocks to older ones and had to start again.
+    pub n_preempted: u64,
+    /// Sequences that have ended, in whatever way.
+    pub n_ended: u64,
+    /// Time spent in passes, sampling included.
+    pub busy: Duration,
+    /// Sequences that run now.
+    pub n_running: usize,
+    /// Sequences that wait now.
+    pub n_waiting: usize,
+    /// KV blocks that running sequences or the prefix tree hold now.
+    pub kv_blocks_used: usize,
+    /// The most they ever held.
+    pub kv_blocks_peak: usize,
+    /// KV blocks in all.
+    pub kv_blocks_total: usize,
+}
+
+impl Stats {
+    /// Mean number of sequences in a pass.
+    pub fn occupancy(&self) -> f64 {
+        self.n_spans as f64 / (self.n_passes.max(1)) as f64
+    }
+
+    /// Tokens generated per second of work, forced ones included.
+    pub fn tokens_per_s(&self) -> f64 {
+        (self.n_decoded + self.n_forced) as f64 / self.busy.as_secs_f64().max(1e-9)
+    }
+}

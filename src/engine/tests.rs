@@ -1,0 +1,508 @@
+//! The worker, turned by hand on a small seeded model: no thread, no clock, every interleaving repeatable.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::load::parse_available;
+use super::stop::StopFilter;
+use super::*;
+use crate::model::tiny::{self, TinySpec};
+use crate::sample::Random;
+use crate::types::{Finish, Usage};
+
+/// An engine that moves only when told to.
+struct Bench {
+    engine: Engine,
+    worker: Worker,
+    inbox: Receiver<Command>,
+}
+
+impl Bench {
+    fn new(options: &EngineOptions) -> Self {
+        Self::with_spec(options, &TinySpec::default())
+    }
+
+    fn with_spec(options: &EngineOptions, spec: &TinySpec) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        tiny::write(&path, spec).unwrap();
+        let gguf = Arc::new(gguf::Gguf::open(&path).unwrap());
+        let tokenizer = Tokenizer::from_gguf(gguf.metadata()).unwrap();
+        let load = model::LoadOptions { n_ctx: options.n_ctx, ..Default::default() };
+        let model = Model::load(&gguf, load).unwrap();
+        let (engine, worker, inbox) = Engine::assemble(model, tokenizer, None, options).unwrap();
+        Self { engine, worker, inbox }
+    }
+
+    /// With a pool of `n_blocks`.
+    fn with_blocks(n_blocks: usize, max_running: usize) -> Self {
+        let probe = Self::new(&EngineOptions::default());
+        let block_bytes = cache::KvPool::block_bytes(probe.worker.kv_shape()) as u64;
+        let kv_bytes = Some(n_blocks as u64 * block_bytes);
+        Self::new(&EngineOptions { kv_bytes, max_running, max_batch_tokens: 48, n_ctx: None })
+    }
+
+    fn obey(&mut self) {
+        while let Ok(command) = self.inbox.try_recv() {
+            self.worker.obey(command);
+        }
+    }
+
+    /// Turns until nothing is left to do.
+    fn drain(&mut self) {
+        for _ in 0..100_000 {
+            self.obey();
+            self.worker.turn();
+            if self.worker.is_idle() {
+                return;
+            }
+        }
+        panic!("no end in sight: {:?}", self.engine.stats());
+    }
+
+    /// Runs requests that arrive at once.
+    fn all(&mut self, requests: Vec<Request>) -> Vec<Result<Completion, Error>> {
+        let streams: Vec<_> = requests.into_iter().map(|request| self.engine.submit(request)).collect();
+        self.drain();
+        streams.into_iter().map(|stream| stream?.finish_blocking()).collect()
+    }
+
+    fn one(&mut self, request: Request) -> Completion {
+        self.all(vec![request]).remove(0).unwrap()
+    }
+
+    /// Every block is free once the tree has let go of what it remembers.
+    fn check_balance(&mut self) {
+        assert!(self.worker.is_idle());
+        assert_eq!(self.worker.forget_and_count(), (self.engine.stats().kv_blocks_total, true));
+    }
+}
+
+fn noise(n: usize, seed: u64) -> Vec<Token> {
+    let mut random = Random::new(seed);
+    (0..n).map(|_| (random.next_u64() % 256) as Token).collect()
+}
+
+/// A request that generates exactly `max_tokens`, if nothing else ends it.
+fn tokens(tokens: Vec<Token>, max_tokens: usize) -> Request {
+    Request { ignore_end: true, ..Request::new(Prompt::Tokens(tokens), max_tokens) }
+}
+
+fn fork(parent: SequenceId, tokens: Vec<Token>, max_tokens: usize) -> Request {
+    Request { ignore_end: true, ..Request::new(Prompt::Fork { parent, tokens }, max_tokens) }
+}
+
+/// Prompts of many lengths, half of them with common beginnings, greedy and sampled.
+fn mixed(n: usize, seed: u64) -> Vec<Request> {
+    let shared = noise(90, seed);
+    let request = |i: usize| {
+        let n_shared = if i.is_multiple_of(2) { (i * 17) % 91 } else { 0 };
+        let prompt = [&shared[..n_shared], &noise(1 + (i * 29) % 120, seed + i as u64)].concat();
+        let mut request = tokens(prompt, 1 + (i * 7) % 40);
+        request.ignore_end = i % 5 != 0;
+        if i % 3 == 1 {
+            request.sampling = Sampling { temperature: 0.8, top_p: 0.95, seed: i as u64, ..Sampling::default() };
+        }
+        request
+    };
+    (0..n).map(request).collect()
+}
+
+fn said(ends: &[Result<Completion, Error>]) -> Vec<(Vec<Token>, Finish)> {
+    ends.iter().map(|end| end.as_ref().map(|c| (c.tokens.clone(), c.finish)).unwrap()).collect()
+}
+
+#[test]
+fn together_they_say_what_each_says_alone() {
+    let alone: Vec<_> = mixed(14, 5)
+        .into_iter()
+        .map(|request| said(&[Ok(Bench::new(&EngineOptions::default()).one(request))]).remove(0))
+        .collect();
+    for (max_running, max_batch_tokens, n_blocks) in
+        [(16, 256, None), (16, 17, None), (3, 64, None), (16, 64, Some(12))]
+    {
+        let mut bench = match n_blocks {
+            None => Bench::new(&EngineOptions { max_running, max_batch_tokens, ..Default::default() }),
+            Some(n_blocks) => Bench::with_blocks(n_blocks, max_running),
+        };
+        let ends = bench.all(mixed(14, 5));
+        assert_eq!(said(&ends), alone, "{max_running} {max_batch_tokens} {n_blocks:?}");
+        if n_blocks.is_some() {
+            assert!(bench.engine.stats().n_preempted > 0, "the case is there to preempt");
+        }
+        bench.check_balance();
+    }
+}
+
+#[test]
+fn a_common_beginning_is_computed_once() {
+    let shared = noise(200, 1);
+    let fan = |i: usize| tokens([&shared[..], &noise(5, 100 + i as u64)].concat(), 8);
+    let mut bench = Bench::new(&EngineOptions { max_batch_tokens: 64, ..Default::default() });
+    let ends = bench.all((0..8).map(fan).collect());
+    let stats = bench.engine.stats();
+    let n_prompt: usize = ends.iter().map(|end| end.as_ref().unwrap().usage.prompt_tokens).sum();
+    assert_eq!((n_prompt, stats.n_prefilled + stats.n_cached), (8 * 205, 8 * 205));
+    assert_eq!(stats.n_prefilled, 200 + 8 * 5, "computed: the beginning once, and each end");
+    // Later, everything but the last token is there.
+    let again = bench.one(fan(3));
+    assert_eq!(again.usage.cached_tokens, 204);
+    bench.check_balance();
+}
+
+#[test]
+fn a_fork_goes_on_where_its_parent_stands() {
+    let mut bench = Bench::new(&EngineOptions::default());
+    let parent = bench.one(tokens(noise(50, 1), 20));
+    let tail = noise(4, 2);
+    let request = fork(parent.sequence, tail.clone(), 10);
+    let whole = tokens([noise(50, 1), parent.tokens.clone(), tail].concat(), 10);
+    let mut other = Bench::new(&EngineOptions::default());
+    let (forked, want) = (bench.one(request), other.one(whole));
+    assert_eq!(forked.tokens, want.tokens);
+    assert_eq!(forked.usage.prompt_tokens, 74);
+    // The last generated token of the parent was never computed.
+    assert_eq!((forked.usage.cached_tokens, want.usage.cached_tokens), (69, 0));
+
+    // A running parent can be forked too, and is not disturbed.
+    let stream = bench.engine.submit(tokens(noise(60, 9), 30)).unwrap();
+    bench.obey();
+    (0..5).for_each(|_| bench.worker.turn());
+    let forked = bench.one(fork(stream.sequence(), noise(3, 4), 5));
+    assert_eq!(forked.usage.prompt_tokens, 60 + 5 + 3);
+    let want = other.one(tokens(noise(60, 9), 30));
+    assert_eq!(stream.finish_blocking().unwrap().tokens, want.tokens);
+
+    let error = bench.all(vec![fork(SequenceId(999), vec![1], 5)]).remove(0);
+    assert_eq!(error.unwrap_err().to_string(), "sequence 999 cannot be forked: it is not running and not remembered");
+    bench.check_balance();
+}
+
+#[test]
+fn requests_that_cannot_be_served_say_why() {
+    let bench = Bench::new(&EngineOptions { n_ctx: Some(100), ..Default::default() });
+    let check = |request: Request, want: &str| {
+        assert_eq!(bench.engine.submit(request).unwrap_err().to_string(), want);
+    };
+    check(tokens(vec![], 1), "the prompt is empty");
+    check(tokens(noise(101, 1), 1), "the prompt has 101 tokens, but the context holds 100");
+    check(tokens(vec![5, 9999], 1), "prompt token 9999 at position 1 is not in the vocabulary of 271 tokens");
+    check(tokens(vec![5], 0), "max_tokens is 0, expected 1 or more");
+    let mut hot = tokens(vec![5], 1);
+    hot.sampling.temperature = -1.0;
+    check(hot, "sampling option temperature is -1, expected 0 or more");
+    let mut broken = tokens(vec![5], 1);
+    broken.grammar = Some(Grammar::Regex("(".into()));
+    assert!(matches!(bench.engine.submit(broken), Err(Error::Sample(sample::Error::Compile { .. }))));
+
+    for (options, want) in [
+        (EngineOptions { kv_bytes: Some(10), ..Default::default() }, "kv_bytes is 10, expected room for one block"),
+        (EngineOptions { max_running: 0, ..Default::default() }, "max_running is 0, expected 1 or more"),
+        (EngineOptions { max_batch_tokens: 0, ..Default::default() }, "max_batch_tokens is 0, expected 1 or more"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        tiny::write(&path, &TinySpec::default()).unwrap();
+        assert_eq!(load(&path, &options, &mut |_| ()).unwrap_err().to_string(), want);
+    }
+}
+
+#[test]
+fn a_full_context_ends_a_sequence() {
+    let mut bench = Bench::new(&EngineOptions { n_ctx: Some(100), ..Default::default() });
+    for (n_prompt, n_generated) in [(90, 11), (100, 1)] {
+        let end = bench.one(tokens(noise(n_prompt, 3), 1000));
+        assert_eq!((end.finish, end.tokens.len()), (Finish::Context, n_generated));
+    }
+    let parent = bench.one(tokens(noise(90, 3), 5));
+    let error = bench.all(vec![fork(parent.sequence, noise(20, 1), 5)]).remove(0).unwrap_err();
+    assert_eq!(error.to_string(), "the prompt has 115 tokens, but the context holds 100");
+    bench.check_balance();
+}
+
+#[test]
+fn a_sequence_larger_than_the_memory_fails_and_others_go_on() {
+    let mut bench = Bench::with_blocks(4, 4);
+    let ends = bench.all(vec![tokens(noise(129, 1), 5), tokens(noise(120, 2), 50), tokens(noise(20, 3), 20)]);
+    let want = "a sequence of 129 tokens needs 5 blocks of KV memory, but there are 4; \
+                raise the KV budget or shorten the prompt";
+    assert_eq!(ends[0].as_ref().unwrap_err().to_string(), want, "refused at once");
+    assert_eq!(ends[1].as_ref().unwrap_err().to_string(), want, "after 8 tokens");
+    assert_eq!(ends[2].as_ref().unwrap().tokens.len(), 20);
+    bench.check_balance();
+}
+
+#[test]
+fn a_reader_that_goes_away_frees_its_blocks() {
+    let mut bench = Bench::new(&EngineOptions::default());
+    let [kept, dropped, stopped, waiting] =
+        [1, 2, 3, 4].map(|seed| bench.engine.submit(tokens(noise(100, seed), 200)).unwrap());
+    bench.obey();
+    drop(waiting);
+    (0..6).for_each(|_| bench.worker.turn());
+    assert_eq!(bench.engine.stats().n_running, 3);
+    drop(dropped);
+    stopped.cancel();
+    bench.worker.turn();
+    assert_eq!(bench.engine.stats().n_running, 1);
+    bench.drain();
+    let end = stopped.finish_blocking().unwrap();
+    assert_eq!(end.finish, Finish::Cancelled);
+    assert!((1..10).contains(&end.tokens.len()) && !end.text.is_empty());
+    assert_eq!(kept.finish_blocking().unwrap().finish, Finish::Length);
+    bench.check_balance();
+}
+
+#[test]
+fn stop_strings_are_cut_off_wherever_they_fall() {
+    let check = |pieces: &[&str], stops: &[&str], want: &[&str], is_stopped: bool| {
+        let mut filter = StopFilter::new(stops.iter().map(|s| (*s).to_owned()).collect());
+        let mut out: Vec<String> = pieces.iter().map(|piece| filter.push(piece)).collect();
+        out.push(filter.finish());
+        assert_eq!(out, want, "{pieces:?} {stops:?}");
+        assert_eq!(filter.is_stopped(), is_stopped);
+    };
+    check(&["ab", "cd"], &[], &["ab", "cd", ""], false);
+    check(&["ab", "cd"], &[""], &["ab", "cd", ""], false);
+    check(&["abcd"], &["c"], &["ab", ""], true);
+    check(&["ab", "cd", "ef"], &["bcde"], &["a", "", "", ""], true);
+    check(&["ab", "cd", "xf"], &["bcde"], &["a", "", "bcdxf", ""], false);
+    check(&["ab", "cd"], &["bcde"], &["a", "", "bcd"], false);
+    check(&["aab"], &["ab"], &["a", ""], true);
+    check(&["xab", "c"], &["abc", "b"], &["xa", "", ""], true);
+    check(&["a\n", "\nb"], &["\n\n"], &["a", "", ""], true);
+    check(&["日", "本語"], &["本x", "語"], &["日", "本", ""], true);
+    check(&["END", "END!"], &["ENDEND"], &["", "", ""], true);
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_a_text_stops_at_the_same_place(
+        text in "[ab]{0,20}", stops in prop::collection::vec("[ab]{1,5}", 0..3), cuts in prop::collection::vec(0_usize..21, 0..6),
+    ) {
+        let first = stops.iter().filter_map(|stop| text.find(stop)).min();
+        let mut filter = StopFilter::new(stops);
+        let mut at: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
+        at.sort_unstable();
+        let mut out: String = at.windows(2).map(|w| filter.push(&text[w[0]..w[1]])).collect();
+        // Cut in pieces, a stop string that ends earlier may win over one that begins earlier.
+        let wins_early = filter.is_stopped() && Some(out.len()) != first;
+        out.push_str(&filter.finish());
+        prop_assert_eq!(filter.is_stopped(), first.is_some());
+        prop_assert!(wins_early || out == text[..first.unwrap_or(text.len())]);
+        prop_assert!(text.starts_with(&out));
+    }
+}
+
+#[test]
+fn generated_text_ends_before_a_stop_string() {
+    let mut bench = Bench::new(&EngineOptions::default());
+    let free = bench.one(tokens(noise(30, 8), 60));
+    // A stop string from the middle of what it says, across the border of two tokens.
+    let text: Vec<char> = free.text.chars().collect();
+    let stop: String = text[20..24].iter().collect();
+    let first = free.text.find(&stop).unwrap();
+    let mut request = tokens(noise(30, 8), 60);
+    request.stop = vec![stop, "never said".into()];
+    let stream = bench.engine.submit(request).unwrap();
+    bench.drain();
+    let (texts, end) = read(stream);
+    assert_eq!((end.text.as_str(), end.finish), (&free.text[..first], Finish::StopString));
+    assert_eq!(texts.concat(), end.text);
+    assert!(free.tokens.starts_with(&end.tokens));
+    bench.check_balance();
+}
+
+/// The texts of all tokens, and the end.
+fn read(mut stream: TokenStream) -> (Vec<String>, Completion) {
+    let mut texts = Vec::new();
+    let mut sum = (0.0, 0);
+    while let Some(delta) = stream.recv_blocking() {
+        match delta {
+            Delta::Token { text, logprob, .. } => {
+                texts.push(text);
+                sum = (sum.0 + f64::from(logprob), sum.1 + usize::from(logprob != 0.0));
+            }
+            Delta::Done(end) => {
+                assert!(stream.recv_blocking().is_none(), "nothing follows the end");
+                assert!((f64::from(end.mean_logprob) * sum.1.max(1) as f64 - sum.0).abs() < 1e-3);
+                return (texts, end);
+            }
+            Delta::Failed(error) => panic!("{error}"),
+        }
+    }
+    unreachable!("a stream ends with an end")
+}
+
+#[test]
+fn text_under_a_grammar_parses_and_forced_tokens_are_not_decoded() {
+    let schema = json!({"type": "object", "additionalProperties": false, "required": ["name", "done"],
+        "properties": {"name": {"type": "string", "maxLength": 20}, "done": {"type": "boolean"}}});
+    let mut bench = Bench::new(&EngineOptions::default());
+    let request = |seed| {
+        let mut request = tokens(noise(20, seed), 300);
+        request.grammar = Some(Grammar::JsonSchema(schema.clone()));
+        request.sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
+        request
+    };
+    let ends = bench.all((0..12).map(request).collect());
+    for end in ends.iter().map(|end| end.as_ref().unwrap()) {
+        assert_eq!(end.finish, Finish::Stop, "{}", end.text);
+        let value: serde_json::Value = serde_json::from_str(&end.text).unwrap();
+        assert!(value["name"].is_string() && value["done"].is_boolean());
+        assert_eq!(end.tokens.len(), end.usage.decoded_tokens);
+        assert_eq!(bench.engine.tokenizer().decode(&end.tokens), end.text);
+    }
+    let stats = bench.engine.stats();
+    let n_tokens: usize = ends.iter().map(|end| end.as_ref().unwrap().tokens.len()).sum();
+    assert_eq!(stats.n_decoded + stats.n_forced, n_tokens as u64);
+    assert!(stats.n_forced >= 12 * 8, "the keys of the object are forced: {stats:?}");
+
+    // What is forced from beginning to end needs no pass at all.
+    let mut fixed = tokens(noise(20, 1), 300);
+    fixed.grammar = Some(Grammar::Regex("the answer".into()));
+    let stream = bench.engine.submit(fixed.clone()).unwrap();
+    bench.drain();
+    let (texts, end) = read(stream);
+    assert_eq!((texts.concat().as_str(), end.finish), ("the answer", Finish::Stop));
+    assert_eq!(bench.engine.stats().n_passes, stats.n_passes);
+    // Forced tokens count against the limit.
+    fixed.max_tokens = 3;
+    let end = bench.one(fixed);
+    assert_eq!((end.tokens.len(), end.finish), (3, Finish::Length));
+    bench.check_balance();
+}
+
+#[test]
+fn a_grammar_forks_and_stops_like_any_other_text() {
+    let mut bench = Bench::new(&EngineOptions::default());
+    let mut request = tokens(noise(40, 6), 100);
+    request.grammar = Some(Grammar::Regex("[ab]{10}".into()));
+    let parent = bench.one(request.clone());
+    assert_eq!((parent.text.len(), parent.finish), (10, Finish::Stop));
+    request.prompt = Prompt::Fork { parent: parent.sequence, tokens: noise(1, 1) };
+    request.stop = vec!["a".into(), "b".into()];
+    let child = bench.one(request);
+    assert_eq!((child.text.as_str(), child.finish), ("", Finish::StopString));
+    bench.check_balance();
+}
+
+#[test]
+fn a_model_error_reaches_the_streams_of_its_batch() {
+    // The head of a model may have more rows than its tokenizer has tokens, never fewer; so a token can only be
+    // wrong for the model if somebody corrupts a sequence.
+    let mut bench = Bench::new(&EngineOptions::default());
+    let stream = bench.engine.submit(tokens(noise(10, 1), 5)).unwrap();
+    bench.obey();
+    bench.worker.corrupt_first();
+    bench.drain();
+    let error = stream.finish_blocking().unwrap_err();
+    assert!(matches!(&error, Error::Model(source) if source.to_string().contains("token 4294967295")), "{error:?}");
+    assert_eq!(bench.one(tokens(noise(10, 1), 5)).tokens.len(), 5);
+    bench.check_balance();
+}
+
+#[test]
+fn a_panic_ends_every_stream_and_every_later_request() {
+    let Bench { engine, worker, inbox } = Bench::new(&EngineOptions::default());
+    let streams: Vec<_> = (0..3).map(|seed| engine.submit(tokens(noise(10, seed), 400)).unwrap()).collect();
+    engine.0.commands.send(Command::Panic).unwrap();
+    let after = engine.submit(tokens(noise(10, 9), 5)).unwrap();
+    let thread = std::thread::spawn(move || worker.run(&inbox));
+    let why = "the engine has stopped: asked to panic";
+    for stream in streams {
+        assert_eq!(stream.finish_blocking().unwrap_err().to_string(), why);
+    }
+    assert!(after.finish_blocking().is_err(), "queued behind the panic");
+    thread.join().unwrap();
+    assert_eq!(engine.submit(tokens(noise(10, 9), 5)).unwrap_err().to_string(), why);
+}
+
+#[test]
+fn the_thread_ends_with_the_last_handle() {
+    let Bench { engine, worker, inbox } = Bench::new(&EngineOptions::default());
+    let thread = std::thread::spawn(move || worker.run(&inbox));
+    let clone = engine.clone();
+    let stream = clone.submit(tokens(noise(10, 1), 30)).unwrap();
+    drop((engine, clone));
+    assert_eq!(stream.finish_blocking().unwrap().tokens.len(), 30, "a sequence with a reader is finished");
+    thread.join().unwrap();
+}
+
+#[test]
+fn usage_and_log_probabilities_add_up() {
+    let mut bench = Bench::new(&EngineOptions::default());
+    let mut request = tokens(noise(70, 1), 12);
+    request.sampling.n_logprobs = 3;
+    let mut stream = bench.engine.submit(request).unwrap();
+    bench.drain();
+    let mut n_tokens = 0;
+    while let Some(Delta::Token { token, logprob, top, .. }) = stream.recv_blocking() {
+        n_tokens += 1;
+        assert_eq!((top[0].0, top[0].1), (token, logprob), "greedy takes the likeliest");
+        assert!(top.len() == 3 && top.iter().map(|t| t.1.exp()).sum::<f32>() <= 1.0 + 1e-5);
+    }
+    let again = bench.one(tokens(noise(70, 1), 12));
+    assert_eq!((n_tokens, again.tokens.len()), (12, 12));
+    let Usage { prompt_tokens, cached_tokens, decoded_tokens, prefill_ms, decode_ms } = again.usage;
+    assert_eq!((prompt_tokens, cached_tokens, decoded_tokens), (70, 69, 12));
+    assert!(prefill_ms > 0.0 && decode_ms > 0.0);
+    let stats = bench.engine.stats();
+    assert_eq!((stats.n_prefilled, stats.n_cached, stats.n_decoded), (71, 69, 24));
+    assert_eq!((stats.n_passes, stats.n_ended, stats.n_running), (24, 2, 0));
+    assert!((stats.occupancy() - 1.0).abs() < 1e-9 && stats.tokens_per_s() > 0.0);
+    assert_eq!(stats.kv_blocks_peak, 4, "three, and a copy of the last for the second time");
+}
+
+#[test]
+fn available_memory_is_read_from_meminfo() {
+    for (text, want) in [
+        ("MemTotal: 100 kB\nMemAvailable:    2048 kB\n", Some(2 << 20)),
+        ("MemTotal: 100 kB\n", None),
+        ("MemAvailable: lots\n", None),
+    ] {
+        assert_eq!(parse_available(text), want);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Arrivals, forks and cancellations at random, in a pool that is too small for all of them.
+    #[test]
+    fn random_traffic_ends_and_every_block_comes_back(
+        seed in 0_u64..1000,
+        n_blocks in 8_usize..40,
+        max_running in 1_usize..9,
+        moves in prop::collection::vec((0_usize..4, 0_usize..6), 4..16),
+    ) {
+        let mut bench = Bench::with_blocks(n_blocks, max_running);
+        let requests = mixed(moves.len(), seed);
+        let mut streams: Vec<(usize, TokenStream)> = Vec::new();
+        for (i, &(kind, n_turns)) in moves.iter().enumerate() {
+            match (kind, streams.len()) {
+                (3, n) if n > 0 => drop(streams.remove(i % n)),
+                (2, n) if n > 0 => {
+                    let parent = streams[i % n].1.sequence();
+                    let request = fork(parent, noise(3, seed), 6);
+                    // Only that it ends is checked: how long its parent is at this moment depends on the timing.
+                    streams.push((usize::MAX, bench.engine.submit(request).unwrap()));
+                }
+                _ => streams.push((i, bench.engine.submit(requests[i].clone()).unwrap())),
+            }
+            bench.obey();
+            (0..n_turns).for_each(|_| bench.worker.turn());
+        }
+        bench.drain();
+        let mut alone = Bench::new(&EngineOptions { max_running: 1, ..Default::default() });
+        for (i, stream) in streams {
+            let end = stream.finish_blocking();
+            if let (Some(request), Ok(end)) = (requests.get(i), &end) {
+                let want = alone.one(request.clone());
+                prop_assert_eq!((&end.tokens, end.finish), (&want.tokens, want.finish));
+            } else if !matches!(end, Ok(_) | Err(Error::OutOfMemory { .. })) {
+                prop_assert!(false, "{:?}", end);
+            }
+        }
+        bench.check_balance();
+    }
+}

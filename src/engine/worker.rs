@@ -1,0 +1,398 @@
+//! The engine's thread: owns the model, the KV memory and all sequences.
+//!
+//! [`Worker::step`] is the specification of the engine. Everything it calls either changes one sequence, or moves
+//! blocks between a sequence and the cache.
+//!
+//! Invariants: a sequence is in exactly one of `waiting`, `running`, `history`; both lists are sorted by age;
+//! `waiting` owns no block.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::history::History;
+use super::load::n_kv_blocks;
+use super::sequence::{Drawn, Sequence};
+use super::{EngineOptions, Error, Shared, Stats};
+use crate::cache::{Cache, KvPool};
+use crate::model::{Logits, Model};
+use crate::schedule::{self, Budget, Decision, Share};
+use crate::types::{BLOCK_TOKENS, Batch, Finish, SequenceId, Span, Token};
+
+/// What handles ask for.
+pub(super) enum Command {
+    /// Run this sequence, as a fork of another one if that is named.
+    Submit(Box<Sequence>, Option<SequenceId>),
+    /// Panic, as a defect in a kernel would.
+    #[cfg(test)]
+    Panic,
+}
+
+/// Everything that the thread owns.
+pub(super) struct Worker {
+    model: Model,
+    pool: KvPool,
+    cache: Cache,
+    waiting: Vec<Sequence>,
+    running: Vec<Sequence>,
+    /// Sequences that have just ended and how; their readers are told when the books are closed.
+    ended: Vec<(Sequence, Result<Finish, Error>)>,
+    history: History,
+    stats: Stats,
+    n_batch_tokens: usize,
+    max_running: usize,
+    n_ctx: usize,
+    shared: Arc<Shared>,
+}
+
+/// The tokens that one pass computes: for each share, the index of its sequence in `running`.
+struct Pass {
+    shares: Vec<(usize, Share)>,
+    batch: Batch,
+}
+
+impl Worker {
+    pub fn new(model: Model, options: &EngineOptions, shared: Arc<Shared>) -> Result<Self, Error> {
+        for (option, found) in [("max_batch_tokens", options.max_batch_tokens), ("max_running", options.max_running)] {
+            if found == 0 {
+                return Err(Error::Option { option, expected: "1 or more", found });
+            }
+        }
+        let n_ctx = model.config().n_ctx;
+        let n_blocks = n_kv_blocks(model.kv_shape(), n_ctx, options)?;
+        let pool = KvPool::new(model.kv_shape(), n_blocks);
+        let stats = Stats { kv_blocks_total: n_blocks, ..Stats::default() };
+        Ok(Self {
+            model,
+            pool,
+            cache: Cache::new(n_blocks),
+            waiting: Vec::new(),
+            running: Vec::new(),
+            ended: Vec::new(),
+            history: History::default(),
+            stats,
+            // Every running sequence gets its token, and a prompt gets on beside them.
+            n_batch_tokens: options.max_batch_tokens.max(options.max_running + 1),
+            max_running: options.max_running,
+            n_ctx,
+            shared,
+        })
+    }
+
+    /// Serves until all handles and all sequences are gone.
+    pub fn run(mut self, inbox: &Receiver<Command>) {
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            while self.receive(inbox) {
+                self.turn();
+            }
+        }));
+        if let Err(panic) = served {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            let why = text.unwrap_or_else(|| "a panic without a message".into());
+            let _ = self.shared.failure.set(why.clone());
+            self.send_ends();
+            for mut sequence in self.waiting.into_iter().chain(self.running) {
+                sequence.finish(Err(Error::Stopped(why.clone())));
+            }
+        }
+    }
+
+    /// One step, and the news of it.
+    pub(super) fn turn(&mut self) {
+        self.step();
+        self.publish();
+        self.send_ends();
+    }
+
+    fn step(&mut self) {
+        self.drop_cancelled();
+        self.admit();
+        let pass = self.schedule();
+        if pass.shares.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        match self.model.forward(&pass.batch, &mut self.pool) {
+            Ok(mut logits) => {
+                let drawn = self.sample(&pass, &mut logits);
+                self.commit(&pass, drawn);
+            }
+            Err(error) => self.fail_all(&pass, &Error::Model(Arc::new(error))),
+        }
+        self.stats.busy += started.elapsed();
+    }
+
+    /// Takes new commands, and waits for one if there is nothing else to do; false when nobody is left to serve.
+    fn receive(&mut self, inbox: &Receiver<Command>) -> bool {
+        if self.is_idle() {
+            match inbox.recv() {
+                Ok(command) => self.obey(command),
+                Err(_) => return false,
+            }
+        }
+        loop {
+            match inbox.try_recv() {
+                Ok(command) => self.obey(command),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return !self.is_idle(),
+            }
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Submit(mut sequence, parent) => match self.begin(&mut sequence, parent).transpose() {
+                None => self.enqueue(*sequence),
+                Some(end) => self.retire(*sequence, end),
+            },
+            #[cfg(test)]
+            Command::Panic => panic!("asked to panic"),
+        }
+    }
+
+    fn begin(&mut self, sequence: &mut Sequence, parent: Option<SequenceId>) -> Result<Option<Finish>, Error> {
+        let parent = match parent {
+            None => &[],
+            Some(id) => self.find_tokens(id).ok_or(Error::UnknownParent(id.0))?,
+        };
+        let finish = sequence.begin(parent, self.n_ctx)?;
+        self.stats.n_forced += sequence.usage.decoded_tokens as u64;
+        let (n_tokens, n_blocks) = (sequence.tokens.len(), self.cache.n_total());
+        if finish.is_none() && n_tokens > n_blocks * BLOCK_TOKENS {
+            return Err(Error::OutOfMemory { n_tokens, n_blocks });
+        }
+        Ok(finish)
+    }
+
+    fn find_tokens(&self, id: SequenceId) -> Option<&[Token]> {
+        let mut here = self.running.iter().chain(&self.waiting);
+        here.find(|sequence| sequence.id == id).map(|s| s.tokens.as_slice()).or_else(|| self.history.find(id))
+    }
+
+    fn enqueue(&mut self, sequence: Sequence) {
+        let at = self.waiting.partition_point(|other| other.id < sequence.id);
+        self.waiting.insert(at, sequence);
+    }
+
+    fn drop_cancelled(&mut self) {
+        let waiting = self.waiting.extract_if(.., |sequence| sequence.is_cancelled());
+        let running = self.running.extract_if(.., |sequence| sequence.is_cancelled());
+        for sequence in waiting.chain(running).collect::<Vec<_>>() {
+            self.retire(sequence, Ok(Finish::Cancelled));
+        }
+    }
+
+    /// Starts waiting sequences, oldest first, as long as there is room.
+    fn admit(&mut self) {
+        let mut at = 0;
+        while at < self.waiting.len() && self.running.len() < self.max_running {
+            let follows = self.must_follow(&self.waiting[at]);
+            self.waiting[at].is_following = follows;
+            if follows {
+                at += 1;
+                continue;
+            }
+            let tokens = self.waiting[at].reusable();
+            let n_blocks = (tokens.len() + 1).div_ceil(BLOCK_TOKENS);
+            let fits =
+                |n_held, cache: &Cache| schedule::may_admit(n_blocks - n_held, cache.n_available(), self.running.len());
+            // First a look that costs nothing; what is to be reused may still count as available in it.
+            if !fits(self.cache.n_known(tokens) / BLOCK_TOKENS, &self.cache) {
+                return;
+            }
+            let prefix = self.cache.reuse(tokens, &mut self.pool);
+            if !fits(prefix.blocks.len(), &self.cache) {
+                self.cache.release(prefix.blocks);
+                return;
+            }
+            let mut sequence = self.waiting.remove(at);
+            if sequence.usage.decoded_tokens == 0 {
+                sequence.usage.cached_tokens = prefix.n_tokens;
+                self.stats.n_cached += prefix.n_tokens as u64;
+            }
+            (sequence.blocks, sequence.n_computed) = (prefix.blocks, prefix.n_tokens);
+            let at = self.running.partition_point(|other| other.id < sequence.id);
+            self.running.insert(at, sequence);
+        }
+    }
+
+    /// Whether a running sequence is just computing what this one could share.
+    fn must_follow(&self, sequence: &Sequence) -> bool {
+        let tokens = sequence.reusable();
+        let shared_with = |leader: &Sequence| {
+            let n_shared = leader.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+            if leader.n_computed < n_shared { n_shared } else { 0 }
+        };
+        let n_shared = self.running.iter().map(shared_with).max().unwrap_or(0);
+        n_shared > 0 && schedule::should_follow(self.cache.n_known(tokens), n_shared, sequence.is_following)
+    }
+
+    /// The next pass; sequences that must make room for it are put back or given up.
+    fn schedule(&mut self) -> Pass {
+        loop {
+            let view: Vec<_> = self.running.iter().map(|sequence| sequence.view()).collect();
+            let budget = Budget { n_tokens: self.n_batch_tokens, n_blocks: self.cache.n_available() };
+            match schedule::next(&view, budget) {
+                Decision::Batch(shares) => return self.plan(shares),
+                Decision::Preempt(id) => self.preempt(id),
+                Decision::OutOfBlocks(id) => {
+                    let sequence = self.take_running(id);
+                    let (n_tokens, n_blocks) = (sequence.tokens.len(), self.cache.n_total());
+                    self.retire(sequence, Err(Error::OutOfMemory { n_tokens, n_blocks }));
+                }
+            }
+        }
+    }
+
+    fn plan(&mut self, shares: Vec<Share>) -> Pass {
+        let mut pass = Pass { shares: Vec::with_capacity(shares.len()), batch: Batch::default() };
+        for share in shares {
+            let at = self.running.partition_point(|sequence| sequence.id < share.id);
+            let sequence = &mut self.running[at];
+            let start = sequence.n_computed;
+            let end = start + share.n_tokens;
+            self.cache.grow(&mut sequence.blocks, end).expect("the schedule stays within the available blocks");
+            let is_through = end == sequence.tokens.len();
+            pass.batch.tokens.extend_from_slice(&sequence.tokens[start..end]);
+            pass.batch.spans.push(Span {
+                start,
+                n_tokens: share.n_tokens,
+                blocks: sequence.blocks.clone(),
+                logit_rows: if is_through { vec![share.n_tokens - 1] } else { vec![] },
+            });
+            pass.shares.push((at, share));
+        }
+        pass
+    }
+
+    /// One draw for each sequence whose tokens are all computed, in order of shares.
+    fn sample(&mut self, pass: &Pass, logits: &mut Logits) -> Vec<Option<Result<Drawn, Error>>> {
+        let mut rows = logits.rows.chunks_exact_mut(logits.n_vocab.max(1));
+        let mut sequences: Vec<Option<&mut Sequence>> = self.running.iter_mut().map(Some).collect();
+        let jobs: Vec<_> = pass
+            .shares
+            .iter()
+            .zip(&pass.batch.spans)
+            .map(|((at, _), span)| {
+                let row = if span.logit_rows.is_empty() { None } else { rows.next() };
+                Mutex::new((sequences[*at].take().zip(row), None))
+            })
+            .collect();
+        self.model.threads().parallel_for(jobs.len(), |i| {
+            let (job, drawn) = &mut *jobs[i].lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((sequence, row)) = job {
+                *drawn = Some(sequence.draw(row).map_err(Error::Sample));
+            }
+        });
+        jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner).1).collect()
+    }
+
+    /// Notes what was computed and drawn, and ends what has ended.
+    fn commit(&mut self, pass: &Pass, drawn: Vec<Option<Result<Drawn, Error>>>) {
+        self.stats.n_passes += 1;
+        self.stats.n_spans += pass.shares.len() as u64;
+        let mut ended: Vec<(SequenceId, Result<Finish, Error>)> = Vec::new();
+        for ((at, share), drawn) in pass.shares.iter().zip(drawn) {
+            let sequence = &mut self.running[*at];
+            if !sequence.is_decoding {
+                self.stats.n_prefilled += share.n_tokens as u64;
+            }
+            let n_full = sequence.n_computed / BLOCK_TOKENS;
+            sequence.n_computed += share.n_tokens;
+            // Others may join from here on; a decoding sequence is recorded block by block.
+            if !sequence.is_decoding || sequence.n_computed / BLOCK_TOKENS > n_full {
+                let known = &sequence.tokens[..sequence.n_computed];
+                self.cache.insert(known, &sequence.blocks);
+            }
+            match drawn {
+                None => {}
+                Some(Err(error)) => ended.push((share.id, Err(error))),
+                Some(Ok(drawn)) => {
+                    self.stats.n_decoded += 1;
+                    self.stats.n_forced += drawn.n_forced() as u64;
+                    ended.extend(sequence.commit(drawn, self.n_ctx).map(|finish| (share.id, Ok(finish))));
+                }
+            }
+        }
+        for (id, end) in ended {
+            let sequence = self.take_running(id);
+            self.retire(sequence, end);
+        }
+    }
+
+    fn fail_all(&mut self, pass: &Pass, error: &Error) {
+        for (_, share) in &pass.shares {
+            let sequence = self.take_running(share.id);
+            self.retire(sequence, Err(error.clone()));
+        }
+    }
+
+    fn take_running(&mut self, id: SequenceId) -> Sequence {
+        let at = self.running.iter().position(|sequence| sequence.id == id);
+        self.running.remove(at.expect("decisions are about running sequences"))
+    }
+
+    /// Puts a running sequence back to the waiting ones. What it computed stays in the cache until that is full.
+    fn preempt(&mut self, id: SequenceId) {
+        let mut sequence = self.take_running(id);
+        self.stats.n_preempted += 1;
+        self.release(&mut sequence);
+        sequence.is_decoding = false;
+        self.enqueue(sequence);
+    }
+
+    /// Takes a sequence out of service.
+    fn retire(&mut self, mut sequence: Sequence, end: Result<Finish, Error>) {
+        self.release(&mut sequence);
+        self.stats.n_ended += 1;
+        self.ended.push((sequence, end));
+    }
+
+    /// Gives a sequence's blocks back, and leaves what they hold to those who come later.
+    fn release(&mut self, sequence: &mut Sequence) {
+        let known = &sequence.tokens[..sequence.n_computed];
+        self.cache.insert(known, &sequence.blocks);
+        self.cache.release(std::mem::take(&mut sequence.blocks));
+        sequence.n_computed = 0;
+    }
+
+    fn publish(&mut self) {
+        let n_used = self.cache.n_total() - self.cache.n_free();
+        self.stats.kv_blocks_used = n_used;
+        self.stats.kv_blocks_peak = self.stats.kv_blocks_peak.max(n_used);
+        (self.stats.n_running, self.stats.n_waiting) = (self.running.len(), self.waiting.len());
+        *self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.stats.clone();
+    }
+
+    /// Tells the readers of ended sequences.
+    fn send_ends(&mut self) {
+        for (mut sequence, end) in self.ended.drain(..) {
+            sequence.finish(end);
+            self.history.add(sequence.id, sequence.tokens);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Worker {
+    pub fn kv_shape(&self) -> crate::cache::KvShape {
+        self.model.kv_shape()
+    }
+
+    /// Clears the tree; the blocks that are free then, and whether that are all.
+    pub fn forget_and_count(&mut self) -> (usize, bool) {
+        self.cache.clear();
+        (self.cache.n_free(), self.cache.n_free() == self.cache.n_total())
+    }
+
+    /// Puts a token that does not exist into the first sequence.
+    pub fn corrupt_first(&mut self) {
+        self.waiting[0].tokens[0] = Token::MAX;
+    }
+}
