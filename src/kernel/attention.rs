@@ -14,7 +14,7 @@ use super::isa::{Isa, Kernel, isa, run};
 use super::kv::KvLayout;
 use super::simd::{LANES, Simd};
 use super::threads::{SharedMut, Threads};
-use crate::types::{BLOCK_TOKENS, Span};
+use crate::types::{BLOCK_TOKENS, BlockId, Span};
 use half::f16;
 
 /// Positions that are reduced together; whole blocks.
@@ -186,42 +186,28 @@ impl Item<'_> {
         (first.max(segment).min(segment + SEGMENT) - segment, end.max(segment).min(segment + SEGMENT) - segment)
     }
 
-    /// Runs `step(row)` for tiles of rows: `$n` rows at once, as many as the registers hold.
-    #[inline(always)]
-    fn for_rows<S: Simd>(&self, mut step: impl FnMut(usize, usize)) {
-        let n_rows = self.n_rows();
-        let mut row = 0;
-        while row < n_rows {
-            let left = n_rows - row;
-            let n = match S::MAX_ROWS {
-                8.. if left >= 8 => 8,
-                8.. if left >= 4 => 4,
-                4.. if left >= 2 => 2,
-                _ => 1,
-            };
-            step(row, n);
-            row += n;
-        }
-    }
-
     /// Scores of all rows against the blocks that hold positions `seen`.
     #[inline(always)]
     fn score<S: Simd>(&self, simd: S, segment: usize, seen: (usize, usize), scores: &mut [f32]) {
         let a = self.attention;
         let blocks = &a.spans[self.tile.span].blocks;
-        for block_idx in seen.0 / BLOCK_TOKENS..seen.1.div_ceil(BLOCK_TOKENS) {
-            let start = a.layout.k_offset(a.layer, blocks[block_idx], self.kv_head);
+        for (block_idx, block) in blocks_of(blocks, seen) {
+            let start = a.layout.k_offset(a.layer, block, self.kv_head);
             let keys = a.pool[start..start + a.layout.head_dim * BLOCK_TOKENS].as_chunks::<BLOCK_TOKENS>().0;
             let at = block_idx * BLOCK_TOKENS - segment;
-            self.for_rows::<S>(|row, n| match n {
-                8 => self.score_rows::<S, 8>(simd, keys, (row, at), scores),
-                4 => self.score_rows::<S, 4>(simd, keys, (row, at), scores),
-                2 => self.score_rows::<S, 2>(simd, keys, (row, at), scores),
-                _ => self.score_rows::<S, 1>(simd, keys, (row, at), scores),
-            });
+            let mut row = 0;
+            while row < self.n_rows() {
+                row += match rows_at_once::<S>(self.n_rows() - row) {
+                    8 => self.score_rows::<S, 8>(simd, keys, (row, at), scores),
+                    4 => self.score_rows::<S, 4>(simd, keys, (row, at), scores),
+                    2 => self.score_rows::<S, 2>(simd, keys, (row, at), scores),
+                    _ => self.score_rows::<S, 1>(simd, keys, (row, at), scores),
+                };
+            }
         }
     }
 
+    /// Scores of `M` rows against one block; returns `M`. `(row, at)`: first row, position in the segment.
     #[inline(always)]
     fn score_rows<S: Simd, const M: usize>(
         &self,
@@ -229,7 +215,7 @@ impl Item<'_> {
         keys: &[[f16; BLOCK_TOKENS]],
         (row, at): (usize, usize),
         scores: &mut [f32],
-    ) {
+    ) -> usize {
         let a = self.attention;
         let q: [&[f32]; M] = std::array::from_fn(|m| &self.q[self.row_start(row + m)..][..keys.len()]);
         let mut sums = [[simd.splat(0.0); 2]; M];
@@ -251,6 +237,7 @@ impl Item<'_> {
                 simd.store(score, to);
             }
         }
+        M
     }
 
     /// Turns every row's scores of a segment into probabilities, and joins its maximum and sum to those so far.
@@ -292,19 +279,22 @@ impl Item<'_> {
         let a = self.attention;
         let blocks = &a.spans[self.tile.span].blocks;
         let stride = a.layout.value_stride();
-        for block_idx in seen.0 / BLOCK_TOKENS..seen.1.div_ceil(BLOCK_TOKENS) {
+        for (block_idx, block) in blocks_of(blocks, seen) {
             let position = block_idx * BLOCK_TOKENS;
-            let start = a.layout.v_offset(a.layer, blocks[block_idx], self.kv_head);
+            let start = a.layout.v_offset(a.layer, block, self.kv_head);
             // Positions past the last query are not written yet: whatever is there must not be read.
             let n = (seen.1 - position).min(BLOCK_TOKENS);
             let values = a.pool[start..start + n * stride].as_chunks::<LANES>().0;
             let at = position - segment;
-            self.for_rows::<S>(|row, n| match n {
-                8 => weigh_rows::<S, 8>(simd, values, (row, at, stride), state),
-                4 => weigh_rows::<S, 4>(simd, values, (row, at, stride), state),
-                2 => weigh_rows::<S, 2>(simd, values, (row, at, stride), state),
-                _ => weigh_rows::<S, 1>(simd, values, (row, at, stride), state),
-            });
+            let mut row = 0;
+            while row < self.n_rows() {
+                row += match rows_at_once::<S>(self.n_rows() - row) {
+                    8 => weigh_rows::<S, 8>(simd, values, (row, at, stride), state),
+                    4 => weigh_rows::<S, 4>(simd, values, (row, at, stride), state),
+                    2 => weigh_rows::<S, 2>(simd, values, (row, at, stride), state),
+                    _ => weigh_rows::<S, 1>(simd, values, (row, at, stride), state),
+                };
+            }
         }
     }
 
@@ -337,14 +327,32 @@ impl Item<'_> {
     }
 }
 
-/// Adds a block's values, weighted, to `M` rows; `(row, at, stride)`: first row, position in the segment, value stride.
+/// The blocks that hold positions `seen`, with their places in the sequence.
+#[inline(always)]
+fn blocks_of(blocks: &[BlockId], seen: (usize, usize)) -> impl Iterator<Item = (usize, BlockId)> {
+    let (first, end) = (seen.0 / BLOCK_TOKENS, seen.1.div_ceil(BLOCK_TOKENS));
+    (first..end).zip(blocks[first..end].iter().copied())
+}
+
+/// How many of the rows that are left are computed together: as many as the registers hold.
+#[inline(always)]
+fn rows_at_once<S: Simd>(left: usize) -> usize {
+    match S::MAX_ROWS {
+        8.. if left >= 8 => 8,
+        8.. if left >= 4 => 4,
+        4.. if left >= 2 => 2,
+        _ => 1,
+    }
+}
+
+/// Adds a block's values, weighted, to `M` rows and returns `M`. `(row, at, stride)`: first row, position in the segment, value stride.
 #[inline(always)]
 fn weigh_rows<S: Simd, const M: usize>(
     simd: S,
     values: &[[f16; LANES]],
     (row, at, stride): (usize, usize, usize),
     state: &mut State,
-) {
+) -> usize {
     let per_position = stride / LANES;
     let n = values.len() / per_position;
     let p: [&[f32]; M] = std::array::from_fn(|m| &state.scores[(row + m) * SEGMENT + at..][..n]);
@@ -361,4 +369,5 @@ fn weigh_rows<S: Simd, const M: usize>(
             simd.store(sums[m], &mut partial[(row + m) * per_position + i]);
         }
     }
+    M
 }

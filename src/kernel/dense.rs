@@ -22,71 +22,106 @@ pub(super) struct DenseProduct<'a> {
     pub out: &'a SharedMut<'a, f32>,
 }
 
+/// A kind of dense weights: 16 of them, one per row of a block, are a vector.
+trait Element {
+    /// Columns in a line.
+    const PER_LINE: usize;
+    /// The weights of column `k`.
+    fn load<S: Simd>(simd: S, lines: &[Line], k: usize) -> S::F;
+}
+
+/// `F32`.
+struct Single;
+/// `F16`.
+struct Half;
+/// `BF16`.
+struct Brain;
+
+impl Element for Single {
+    const PER_LINE: usize = 1;
+    #[inline(always)]
+    fn load<S: Simd>(simd: S, lines: &[Line], k: usize) -> S::F {
+        simd.load(lines[k].floats())
+    }
+}
+
+impl Element for Half {
+    const PER_LINE: usize = 2;
+    #[inline(always)]
+    fn load<S: Simd>(simd: S, lines: &[Line], k: usize) -> S::F {
+        simd.load_f16(&lines[k / 2].halves()[k % 2])
+    }
+}
+
+impl Element for Brain {
+    const PER_LINE: usize = 2;
+    #[inline(always)]
+    fn load<S: Simd>(simd: S, lines: &[Line], k: usize) -> S::F {
+        simd.load_bf16(&lines[k / 2].halves()[k % 2])
+    }
+}
+
 impl Kernel for DenseProduct<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         match self.weights.dtype() {
-            Dtype::F32 => self.with_load(simd, |line, _| simd.load(line.floats()), 1),
-            Dtype::F16 => self.with_load(simd, |line, i| simd.load_f16(&line.halves()[i]), 2),
-            _ => self.with_load(simd, |line, i| simd.load_bf16(&line.halves()[i]), 2),
+            Dtype::F32 => self.product::<S, Single>(simd),
+            Dtype::F16 => self.product::<S, Half>(simd),
+            _ => self.product::<S, Brain>(simd),
         }
     }
 }
 
 impl DenseProduct<'_> {
-    /// `per_line`: columns in a line.
     #[inline(always)]
-    fn with_load<S: Simd>(&self, simd: S, load: impl Fn(&Line, usize) -> S::F + Copy, per_line: usize) {
-        let n_cols = self.weights.n_cols();
-        let m = self.x.len() / n_cols.max(1);
+    fn product<S: Simd, E: Element>(&self, simd: S) {
+        let m = self.x.len() / self.weights.n_cols().max(1);
         for block in self.blocks.clone() {
             let mut row = 0;
             while row < m {
                 row += if S::MAX_ROWS >= 8 && m - row >= 8 {
-                    self.tile::<S, 8>(simd, load, per_line, [row, block])
+                    self.tile::<S, E, 8>(simd, row, block)
                 } else if S::MAX_ROWS >= 4 && m - row >= 2 {
-                    self.tile::<S, 2>(simd, load, per_line, [row, block])
+                    self.tile::<S, E, 2>(simd, row, block)
                 } else {
-                    self.tile::<S, 1>(simd, load, per_line, [row, block])
+                    self.tile::<S, E, 1>(simd, row, block)
                 };
             }
         }
     }
 
-    /// Computes `M` rows of activations against one block, `at = [row, block]`; returns `M`.
+    /// Computes `M` rows of activations against one block; returns `M`.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize>(
-        &self,
-        simd: S,
-        load: impl Fn(&Line, usize) -> S::F,
-        per_line: usize,
-        at: [usize; 2],
-    ) -> usize {
-        let [row, block] = at;
+    fn tile<S: Simd, E: Element, const M: usize>(&self, simd: S, row: usize, block: usize) -> usize {
+        /// How far ahead weights are fetched, in lines.
+        const AHEAD: usize = 64;
         let lines = self.weights.block(block);
         let n_cols = self.weights.n_cols();
         let x: [&[f32]; M] = std::array::from_fn(|m| &self.x[(row + m) * n_cols..(row + m + 1) * n_cols]);
-        let mut sums = [[simd.splat(0.0); M]; 2];
-        let column = |k: usize, sums: &mut [S::F; M]| {
-            let w = load(&lines[k / per_line], k % per_line);
-            for m in 0..M {
-                sums[m] = simd.fma(w, simd.splat(x[m][k]), sums[m]);
-            }
-        };
+        let mut even = [simd.splat(0.0); M];
+        let mut odd = even;
         for k in (0..n_cols / 2).map(|k| 2 * k) {
-            column(k, &mut sums[0]);
-            column(k + 1, &mut sums[1]);
+            simd.prefetch(lines, k / E::PER_LINE + AHEAD, 2 / E::PER_LINE);
+            add_column::<S, M>(simd, E::load(simd, lines, k), x, k, &mut even);
+            add_column::<S, M>(simd, E::load(simd, lines, k + 1), x, k + 1, &mut odd);
         }
         if n_cols % 2 == 1 {
-            column(n_cols - 1, &mut sums[0]);
+            add_column::<S, M>(simd, E::load(simd, lines, n_cols - 1), x, n_cols - 1, &mut even);
         }
-        for m in 0..M {
-            let sum = simd.add(sums[0][m], sums[1][m]);
+        for (m, (even, odd)) in even.into_iter().zip(odd).enumerate() {
+            let sum = simd.add(even, odd);
             // SAFETY: this thread alone computes this block, so nobody else touches these columns of the output.
             unsafe { store_block(simd, sum, self.out, [row + m, block, self.weights.n_rows()]) };
         }
         M
+    }
+}
+
+#[inline(always)]
+fn add_column<S: Simd, const M: usize>(simd: S, w: S::F, x: [&[f32]; M], k: usize, sums: &mut [S::F; M]) {
+    for m in 0..M {
+        sums[m] = simd.fma(w, simd.splat(x[m][k]), sums[m]);
     }
 }

@@ -8,7 +8,9 @@
 //! - 8 bits: line `j` holds quad `j`.
 //!
 //! Its scales, and its minima where the encoding has them, are vectors of 16 half-precision numbers: one scale per
-//! group of 16 or 32 columns, then as many minima. Half precision loses nothing that matters: every scale in a GGUF
+//! group of 16 or 32 columns, then as many minima. Two of them fill a line, so a unit with one vector shares its line
+//! of scales with its neighbour: such units lie in pairs, the codes of both before the scales of both. A block of rows
+//! is thereby one stream of whole lines, read front to back. Half precision loses nothing that matters: every scale in a GGUF
 //! file is an `f16` times an integer, so it is a multiple of 2^-24 and below 2^-14 exact, above rounded by 2^-12 of
 //! itself at most.
 
@@ -30,10 +32,50 @@ pub(super) trait Format: Send + Sync {
     const GROUPS: usize;
     /// Logarithm of the offset, or `None` where groups have minima.
     const OFFSET_LOG2: Option<u32>;
-    /// Lines of codes per unit.
-    const LINES: usize = Self::BITS as usize;
+    /// How the units lie in a block.
+    const PLACES: Places = Places {
+        code_lines: Self::BITS as usize,
+        scale_vectors: if Self::OFFSET_LOG2.is_some() { Self::GROUPS } else { 2 * Self::GROUPS },
+    };
+}
+
+/// Where the parts of a unit lie in its block of rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    /// Lines of codes per unit; the bits of a code.
+    pub code_lines: usize,
     /// Vectors of scales and minima per unit.
-    const SCALES: usize = if Self::OFFSET_LOG2.is_some() { Self::GROUPS } else { 2 * Self::GROUPS };
+    pub scale_vectors: usize,
+}
+
+impl Places {
+    /// Units that share their lines of scales.
+    const fn together(self) -> usize {
+        1 + self.scale_vectors % 2
+    }
+
+    /// Lines from the first of the units that lie together to the first of the next ones.
+    const fn stride(self) -> usize {
+        self.together() * self.code_lines + self.together() * self.scale_vectors / 2
+    }
+
+    /// Lines of so many units.
+    pub(super) const fn n_lines(self, n_units: usize) -> usize {
+        n_units.div_ceil(self.together()) * self.stride()
+    }
+
+    /// The first line of a unit's codes.
+    #[inline(always)]
+    pub(super) const fn codes(self, unit: usize) -> usize {
+        unit / self.together() * self.stride() + unit % self.together() * self.code_lines
+    }
+
+    /// The line of a unit's `i`th vector of scales, and which half of it.
+    #[inline(always)]
+    pub(super) const fn scale(self, unit: usize, i: usize) -> (usize, usize) {
+        let vector = unit % self.together() * self.scale_vectors + i;
+        (unit / self.together() * self.stride() + self.together() * self.code_lines + vector / 2, vector % 2)
+    }
 }
 
 /// Codes of `BITS` bits in `GROUPS` groups per unit; an `OFFSET_LOG2` of 0 stands for groups with minima.
@@ -68,27 +110,32 @@ macro_rules! with_format {
 }
 pub(super) use with_format;
 
-/// Bits per code and vectors of scales per unit, of a quantized encoding.
-pub(super) fn unit_size(dtype: Dtype) -> Option<(usize, usize)> {
-    with_format!(dtype, F => Some((F::LINES, F::SCALES)), else None)
+/// Where the units of a quantized encoding lie.
+pub(super) fn places(dtype: Dtype) -> Option<Places> {
+    with_format!(dtype, F => Some(F::PLACES), else None)
 }
 
-/// Writes the 32 codes of one row into its unit. The lines are zero in the row's lane before.
-pub(super) fn write_codes(bits: usize, row: usize, q: &[u8; UNIT], lines: &mut [Line]) {
-    let lane = 4 * row..4 * row + 4;
-    for (j, quad) in q.as_chunks::<4>().0.iter().enumerate() {
-        if bits == 8 {
-            lines[j].0[lane.clone()].copy_from_slice(quad);
-            continue;
-        }
-        for (i, code) in lane.clone().zip(quad) {
-            lines[j / 2].0[i] |= (code & 15) << (4 * (j % 2));
-            match bits {
-                5 => lines[4].0[i] |= (code >> 4) << j,
-                6 => lines[4 + j / 4].0[i] |= (code >> 4) << (2 * (j % 4)),
-                _ => {}
-            }
-        }
+/// Writes the 32 codes of one row into its unit.
+pub(super) fn write_codes(row: usize, q: &[u8; UNIT], lines: &mut [Line]) {
+    let bits = lines.len();
+    let mut quads = [0u32; QUADS];
+    for (quad, q) in quads.iter_mut().zip(q.as_chunks::<4>().0) {
+        *quad = u32::from_le_bytes(*q);
+    }
+    let mut put = |line: usize, word: u32| lines[line].0.as_chunks_mut::<4>().0[row] = word.to_le_bytes();
+    if bits == 8 {
+        quads.iter().enumerate().for_each(|(line, quad)| put(line, *quad));
+        return;
+    }
+    const LOW: u32 = 0x0f0f_0f0f;
+    for (line, pair) in quads.as_chunks::<2>().0.iter().enumerate() {
+        put(line, pair[0] & LOW | (pair[1] & LOW) << 4);
+    }
+    // What is left of a code, one or two bits, goes into as many further lines.
+    let per_line = 8 / (bits - 4).max(1);
+    for (line, quads) in quads.chunks(per_line).take(bits - 4).enumerate() {
+        let word = quads.iter().enumerate().map(|(t, quad)| (quad >> 4 & LOW) << ((bits - 4) * t));
+        put(4 + line, word.fold(0, |word, bits| word | bits));
     }
 }
 

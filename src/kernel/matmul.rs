@@ -90,18 +90,22 @@ impl<F: Format> Kernel for Product<'_, F> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for block in self.blocks.clone() {
+        /// Bytes of weights that stay in the second-level cache while rows of activations pass by.
+        const RESIDENT: usize = 256 << 10;
+        let at_once = (RESIDENT / size_of_val(self.weights.block(0)).max(1)).max(1);
+        for first in self.blocks.clone().step_by(at_once) {
+            let blocks = first..(first + at_once).min(self.blocks.end);
             let mut row = 0;
             while row < self.x.n_rows() {
                 let left = self.x.n_rows() - row;
                 row += if S::MAX_ROWS >= 8 && left >= 8 {
-                    self.tile::<S, 8>(simd, block, row)
+                    self.tile::<S, 8>(simd, blocks.clone(), row)
                 } else if S::MAX_ROWS >= 4 && left >= 4 {
-                    self.tile::<S, 4>(simd, block, row)
+                    self.tile::<S, 4>(simd, blocks.clone(), row)
                 } else if S::MAX_ROWS >= 2 && left >= 2 {
-                    self.tile::<S, 2>(simd, block, row)
+                    self.tile::<S, 2>(simd, blocks.clone(), row)
                 } else {
-                    self.tile::<S, 1>(simd, block, row)
+                    self.tile::<S, 1>(simd, blocks.clone(), row)
                 };
             }
         }
@@ -109,15 +113,16 @@ impl<F: Format> Kernel for Product<'_, F> {
 }
 
 impl<F: Format> Product<'_, F> {
-    /// Computes `M` rows of activations against one block; returns `M`.
+    /// Computes `M` rows of activations against some blocks; returns `M`.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize>(&self, simd: S, block: usize, row: usize) -> usize {
-        let lines = self.weights.block(block);
+    fn tile<S: Simd, const M: usize>(&self, simd: S, blocks: Range<usize>, row: usize) -> usize {
         let x: [&[Group]; M] = std::array::from_fn(|m| self.x.row(row + m));
-        let sums = products::<S, F, M>(simd, lines, x);
-        for (m, sum) in sums.into_iter().enumerate() {
-            // SAFETY: this thread alone computes this block, so nobody else touches these columns of the output.
-            unsafe { store_block(simd, sum, self.out, [row + m, block, self.weights.n_rows()]) };
+        for block in blocks {
+            let sums = products::<S, F, M>(simd, self.weights.block(block), x);
+            for (m, sum) in sums.into_iter().enumerate() {
+                // SAFETY: this thread alone computes this block, so nobody else touches these columns of the output.
+                unsafe { store_block(simd, sum, self.out, [row + m, block, self.weights.n_rows()]) };
+            }
         }
         M
     }
@@ -146,44 +151,77 @@ pub(super) unsafe fn store_block<S: Simd>(simd: S, x: S::F, out: &SharedMut<'_, 
 /// The dot products of 16 rows of weights with `M` rows of activations.
 #[inline(always)]
 fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[Group]; M]) -> [S::F; M] {
+    /// How far ahead weights are fetched: what a core reads during one access to memory.
+    const AHEAD: usize = 96;
     let n_units = x[0].len();
-    let (codes, scales) = lines.split_at(n_units * F::LINES);
+    assert!(x.iter().all(|x| x.len() == n_units), "rows of activations of different lengths");
+    assert_eq!(lines.len(), F::PLACES.n_lines(n_units), "a block of other columns");
     let mut sums = [simd.splat(0.0); M];
     for unit in 0..n_units {
-        let quads = unpack::<S, F>(simd, &codes[unit * F::LINES..(unit + 1) * F::LINES]);
-        let scale: [S::F; 2] = std::array::from_fn(|g| load_scale::<S, F>(simd, scales, unit, g % F::GROUPS));
-        let min: [S::F; 2] = std::array::from_fn(|g| match F::OFFSET_LOG2 {
-            None => load_scale::<S, F>(simd, scales, unit, F::GROUPS + g % F::GROUPS),
-            Some(_) => simd.splat(0.0),
-        });
-        for m in 0..M {
-            let group = &x[m][unit];
-            let mut weighted = simd.splat(0.0);
-            for g in 0..F::GROUPS {
-                let minus_sum = simd.splat_int(group.minus_sums[if F::GROUPS == 1 { 2 } else { g }]);
-                let mut dot = match F::OFFSET_LOG2 {
-                    Some(log2) => simd.shl(minus_sum, log2),
-                    None => simd.splat_int(0),
-                };
-                for j in g * QUADS / F::GROUPS..(g + 1) * QUADS / F::GROUPS {
-                    dot = dot4::<S, F>(simd, dot, quads[j], group.codes[j]);
-                }
-                let dot = simd.from_int(dot);
-                weighted = if g == 0 { simd.mul(dot, scale[g]) } else { simd.fma(dot, scale[g], weighted) };
-                if F::OFFSET_LOG2.is_none() {
-                    weighted = simd.fma(min[g], simd.from_int(minus_sum), weighted);
+        let codes = F::PLACES.codes(unit);
+        simd.prefetch(lines, codes + AHEAD, F::PLACES.n_lines(1));
+        // SAFETY: `unit` is below `n_units`, and the block has the lines of that many units, asserted above.
+        let quads = unpack::<S, F>(simd, unsafe { lines.get_unchecked(codes..codes + F::PLACES.code_lines) });
+        // SAFETY: `unit` is below `n_units`, the length of every `x`, asserted above.
+        let groups: [&Group; M] = std::array::from_fn(|m| unsafe { x[m].get_unchecked(unit) });
+        let mut weighted = [simd.splat(0.0); M];
+        for g in 0..F::GROUPS {
+            // SAFETY: as above; the scales of that many units are there.
+            let scale = unsafe { load_scale::<S, F>(simd, lines, unit, g) };
+            let quads = &quads[g * QUADS / F::GROUPS..(g + 1) * QUADS / F::GROUPS];
+            let dots = dots::<S, F, M>(simd, quads, groups, g);
+            for m in 0..M {
+                weighted[m] = if g == 0 { simd.mul(dots[m], scale) } else { simd.fma(dots[m], scale, weighted[m]) };
+            }
+            if F::OFFSET_LOG2.is_none() {
+                // SAFETY: as above; the minima of a unit follow its scales.
+                let min = unsafe { load_scale::<S, F>(simd, lines, unit, F::GROUPS + g) };
+                for m in 0..M {
+                    let minus_sum = simd.floats(simd.splat_int(minus_sum::<F>(groups[m], g)));
+                    weighted[m] = simd.fma(min, minus_sum, weighted[m]);
                 }
             }
-            sums[m] = simd.fma(weighted, simd.splat(group.scale), sums[m]);
+        }
+        for m in 0..M {
+            sums[m] = simd.fma(weighted[m], simd.splat(groups[m].scale), sums[m]);
         }
     }
     sums
 }
 
+/// Dot products of group `g` of a unit with `M` rows of activations. Row after row for every quad: the chains of
+/// additions of the rows overlap.
 #[inline(always)]
-fn load_scale<S: Simd, F: Format>(simd: S, scales: &[Line], unit: usize, i: usize) -> S::F {
-    let vector = unit * F::SCALES + i;
-    simd.load_f16(&scales[vector / 2].halves()[vector % 2])
+fn dots<S: Simd, F: Format, const M: usize>(simd: S, quads: &[S::I], groups: [&Group; M], g: usize) -> [S::F; M] {
+    let mut dots = [simd.splat_int(0); M];
+    if let Some(log2) = F::OFFSET_LOG2 {
+        for m in 0..M {
+            dots[m] = simd.shl(simd.splat_int(minus_sum::<F>(groups[m], g)), log2);
+        }
+    }
+    for (j, quad) in quads.iter().enumerate() {
+        for m in 0..M {
+            dots[m] = dot4::<S, F>(simd, dots[m], *quad, groups[m].codes[g * QUADS / F::GROUPS + j]);
+        }
+    }
+    dots.map(|dot| simd.floats(dot))
+}
+
+#[inline(always)]
+fn minus_sum<F: Format>(group: &Group, g: usize) -> i32 {
+    group.minus_sums[if F::GROUPS == 1 { 2 } else { g }]
+}
+
+/// The `i`th vector of scales or minima of a unit.
+///
+/// # Safety
+/// `lines` holds more than `unit` units, and `i < F::PLACES.scale_vectors`.
+#[inline(always)]
+unsafe fn load_scale<S: Simd, F: Format>(simd: S, lines: &[Line], unit: usize, i: usize) -> S::F {
+    let (line, half) = F::PLACES.scale(unit, i);
+    debug_assert!(line < lines.len());
+    // SAFETY: passed on to the caller.
+    simd.load_f16(&unsafe { lines.get_unchecked(line) }.halves()[half])
 }
 
 /// [`Simd::dot4`] with the bits of the format, which a constant expression cannot yet pass on.

@@ -1,12 +1,12 @@
 //! Weights rearranged for the matrix product: one copy, one layout family, for every encoding.
 //!
-//! 16 rows are interleaved into a *block*, so that a vector lane is an output row. A block of a quantized matrix is its
-//! units' codes followed by its units' scales (see [`super::format`]); a block of a dense matrix is one vector of 16
+//! 16 rows are interleaved into a *block*, so that a vector lane is an output row. A block of a quantized matrix is the
+//! codes and scales of its units (see [`super::format`]); a block of a dense matrix is one vector of 16
 //! weights per column. Rows are padded to a multiple of 16 with zeros.
 
 use super::Error;
 use super::encoding::{Block, Encoding, MAX_BLOCK, check_length, row_bytes};
-use super::format::{ROWS, UNIT, unit_size, write_codes};
+use super::format::{Places, ROWS, UNIT, places, write_codes};
 use super::memory::fill_lines;
 use super::simd::Line;
 use crate::types::Dtype;
@@ -35,9 +35,9 @@ impl Packed {
         let lines = fill_lines(n_blocks, lines_per_block, |block, lines| {
             let rows = bytes.chunks_exact(row_bytes.max(1)).skip(block * ROWS).take(ROWS);
             for (row, bytes) in rows.enumerate() {
-                match Encoding::of(dtype) {
-                    Some(encoding) => pack_coded_row(dtype, &encoding, bytes, row, lines),
-                    None => pack_dense_row(dtype, bytes, row, lines),
+                match (Encoding::of(dtype), places(dtype)) {
+                    (Some(encoding), Some(places)) => pack_coded_row(dtype, &encoding, places, (row, bytes), lines),
+                    _ => pack_dense_row(dtype, bytes, row, lines),
                 }
             }
         });
@@ -74,40 +74,40 @@ impl Packed {
 }
 
 fn lines_per_block(dtype: Dtype, n_cols: usize) -> usize {
-    match (unit_size(dtype), dtype) {
-        (Some((lines, scales)), _) => n_cols / UNIT * lines + (n_cols / UNIT * scales).div_ceil(2),
+    match (places(dtype), dtype) {
+        (Some(places), _) => places.n_lines(n_cols / UNIT),
         (None, Dtype::F32) => n_cols,
         (None, _) => n_cols.div_ceil(2),
     }
 }
 
-fn pack_coded_row(dtype: Dtype, encoding: &Encoding, bytes: &[u8], row: usize, lines: &mut [Line]) {
-    let Some((unit_lines, unit_scales)) = unit_size(dtype) else { return };
-    let n_cols = bytes.len() / dtype.block_bytes() * dtype.block_elements();
-    let (codes, scales) = lines.split_at_mut(n_cols / UNIT * unit_lines);
+/// Writes one row, `(row, bytes)`, into its block.
+fn pack_coded_row(dtype: Dtype, encoding: &Encoding, places: Places, row: (usize, &[u8]), lines: &mut [Line]) {
+    let (row, bytes) = row;
     let groups = UNIT / encoding.group;
-    let mut block = Block::ZERO;
     let units_per_block = dtype.block_elements() / UNIT;
+    let mut block = Block::ZERO;
     for (i, bytes) in bytes.chunks_exact(dtype.block_bytes()).enumerate() {
         (encoding.decode)(bytes, &mut block);
         for (u, q) in block.q.as_chunks::<UNIT>().0[..units_per_block].iter().enumerate() {
             let unit = i * units_per_block + u;
-            write_codes(unit_lines, row, q, &mut codes[unit * unit_lines..(unit + 1) * unit_lines]);
+            let codes = places.codes(unit);
+            write_codes(row, q, &mut lines[codes..codes + places.code_lines]);
             for g in 0..groups {
-                write_half(scales, unit * unit_scales + g, row, f16::from_f32(block.scale[u * groups + g]));
+                write_half(lines, places.scale(unit, g), row, f16::from_f32(block.scale[u * groups + g]));
                 if encoding.offset_log2.is_none() {
                     let min = f16::from_f32(block.min[u * groups + g]);
-                    write_half(scales, unit * unit_scales + groups + g, row, min);
+                    write_half(lines, places.scale(unit, groups + g), row, min);
                 }
             }
         }
     }
 }
 
-/// Writes lane `row` of the `vector`th vector of 16 half-precision numbers.
-fn write_half(lines: &mut [Line], vector: usize, row: usize, x: f16) {
-    let at = vector % 2 * 32 + 2 * row;
-    lines[vector / 2].0[at..at + 2].copy_from_slice(&x.to_ne_bytes());
+/// Writes lane `row` of the vector of 16 half-precision numbers in half `half` of a line.
+fn write_half(lines: &mut [Line], (line, half): (usize, usize), row: usize, x: f16) {
+    let at = 32 * half + 2 * row;
+    lines[line].0[at..at + 2].copy_from_slice(&x.to_ne_bytes());
 }
 
 fn pack_dense_row(dtype: Dtype, bytes: &[u8], row: usize, lines: &mut [Line]) {
@@ -118,7 +118,7 @@ fn pack_dense_row(dtype: Dtype, bytes: &[u8], row: usize, lines: &mut [Line]) {
         return;
     }
     for (col, bytes) in bytes.as_chunks::<2>().0.iter().enumerate() {
-        write_half(lines, col, row, f16::from_bits(u16::from_le_bytes(*bytes)));
+        write_half(lines, (col / 2, col % 2), row, f16::from_bits(u16::from_le_bytes(*bytes)));
     }
 }
 

@@ -196,7 +196,7 @@ impl Kernel for Gated<'_> {
 /// `x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`, which is `x·sigmoid` of twice the argument.
 #[inline(always)]
 fn gelu<S: Simd>(simd: S, x: S::F) -> S::F {
-    const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_1;
+    const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_2;
     let cubed = simd.mul(simd.mul(x, x), x);
     let inner = simd.fma(cubed, simd.splat(0.044_715), x);
     simd.mul(x, simd.sigmoid(simd.mul(inner, simd.splat(TWICE_SQRT_2_OVER_PI))))

@@ -146,7 +146,7 @@ impl Simd for Avx2 {
         avx2!((_mm256_cvtps_epi32(x.0), _mm256_cvtps_epi32(x.1)))
     }
     #[inline(always)]
-    fn from_int(self, x: I) -> F {
+    fn floats(self, x: I) -> F {
         avx2!((_mm256_cvtepi32_ps(x.0), _mm256_cvtepi32_ps(x.1)))
     }
     #[inline(always)]
@@ -154,7 +154,7 @@ impl Simd for Avx2 {
         avx2!((_mm256_castps_si256(x.0), _mm256_castps_si256(x.1)))
     }
     #[inline(always)]
-    fn from_bits(self, x: I) -> F {
+    fn of_bits(self, x: I) -> F {
         avx2!((_mm256_castsi256_ps(x.0), _mm256_castsi256_ps(x.1)))
     }
     #[inline(always)]

@@ -99,7 +99,7 @@ impl Simd for Avx512 {
         avx512!(_mm512_cvtps_epi32(x))
     }
     #[inline(always)]
-    fn from_int(self, x: __m512i) -> __m512 {
+    fn floats(self, x: __m512i) -> __m512 {
         avx512!(_mm512_cvtepi32_ps(x))
     }
     #[inline(always)]
@@ -107,7 +107,7 @@ impl Simd for Avx512 {
         avx512!(_mm512_castps_si512(x))
     }
     #[inline(always)]
-    fn from_bits(self, x: __m512i) -> __m512 {
+    fn of_bits(self, x: __m512i) -> __m512 {
         avx512!(_mm512_castsi512_ps(x))
     }
     #[inline(always)]

@@ -77,9 +77,11 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn zero_below(self, x: Self::F, limit: f32, y: Self::F) -> Self::F;
     /// The nearest integers; lanes outside the range of `i32` are unspecified.
     fn to_int(self, x: Self::F) -> Self::I;
-    fn from_int(self, x: Self::I) -> Self::F;
+    /// The integers as floating-point numbers.
+    fn floats(self, x: Self::I) -> Self::F;
     fn bits(self, x: Self::F) -> Self::I;
-    fn from_bits(self, x: Self::I) -> Self::F;
+    /// The inverse of `bits`.
+    fn of_bits(self, x: Self::I) -> Self::F;
 
     fn splat_int(self, x: i32) -> Self::I;
     fn load_line(self, x: &Line) -> Self::I;
@@ -98,6 +100,19 @@ pub(super) trait Simd: Copy + Send + Sync {
     ///
     /// `BITS` promises that every byte of `w` is below `1 << BITS`, and that no byte of `x` is -128.
     fn dot4<const BITS: u32>(self, acc: Self::I, w: Self::I, x: [i8; 4]) -> Self::I;
+
+    /// Starts to fetch `lines[first..first + n]` and whatever follows `lines` in memory into the caches.
+    #[inline(always)]
+    fn prefetch(self, lines: &[Line], first: usize, n: usize) {
+        #[cfg(target_arch = "x86_64")]
+        for i in first..first + n {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a prefetch is a hint: it accesses nothing, wherever the address points.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(lines.as_ptr().wrapping_add(i).cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (lines, first, n);
+    }
 
     /// The sum of all lanes, pairing lane `i` with lane `i + 8`, then `i + 4`, `i + 2`, `i + 1`.
     #[inline(always)]
@@ -150,7 +165,7 @@ pub(super) trait Simd: Copy + Send + Sync {
         // The constants come first so that a NaN stays one.
         let inside = self.min(self.splat(HIGHEST), self.max(self.splat(LOWEST), x));
         let n = self.to_int(self.mul(inside, self.splat(std::f32::consts::LOG2_E)));
-        let whole = self.from_int(n);
+        let whole = self.floats(n);
         let r = self.fma(whole, self.splat(-LN2_HIGH), inside);
         let r = self.fma(whole, self.splat(-LN2_LOW), r);
         let mut poly = self.splat(TERMS[0]);
@@ -158,7 +173,7 @@ pub(super) trait Simd: Copy + Send + Sync {
             poly = self.fma(poly, r, self.splat(*term));
         }
         let poly = self.fma(poly, self.mul(r, r), self.add(r, self.splat(1.0)));
-        let power = self.from_bits(self.shl(self.add_int(n, self.splat_int(127)), 23));
+        let power = self.of_bits(self.shl(self.add_int(n, self.splat_int(127)), 23));
         self.zero_below(x, LOWEST, self.mul(poly, power))
     }
 

@@ -78,7 +78,7 @@ impl Simd for Portable {
         x.map(|x| x.round_ties_even() as i32)
     }
     #[inline(always)]
-    fn from_int(self, x: Self::I) -> Self::F {
+    fn floats(self, x: Self::I) -> Self::F {
         x.map(|x| x as f32)
     }
     #[inline(always)]
@@ -86,7 +86,7 @@ impl Simd for Portable {
         x.map(|x| x.to_bits() as i32)
     }
     #[inline(always)]
-    fn from_bits(self, x: Self::I) -> Self::F {
+    fn of_bits(self, x: Self::I) -> Self::F {
         x.map(|x| f32::from_bits(x as u32))
     }
     #[inline(always)]

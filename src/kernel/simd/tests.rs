@@ -42,7 +42,7 @@ impl Kernel for AllOperations {
             ("max", simd.max(a, b)),
             ("min", simd.min(a, b)),
             ("zero_below", simd.zero_below(a, 0.5, b)),
-            ("from_int", simd.from_int(line)),
+            ("floats", simd.floats(line)),
             ("load_f16", simd.load_f16(&halves[0])),
             ("load_bf16", simd.load_bf16(&halves[1])),
             ("exp", simd.exp(a)),

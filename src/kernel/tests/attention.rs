@@ -108,7 +108,8 @@ fn run(case: &Case, isa: Isa, spans: &[Span], q: &[f32], threads: &Threads) -> V
 #[test]
 fn attention_equals_its_definition_on_every_instruction_set() {
     let threads = Threads::new(2);
-    let rows: [([usize; 3], &[(usize, usize)], Option<f32>, Option<usize>); 11] = [
+    type Row<'a> = ([usize; 3], &'a [(usize, usize)], Option<f32>, Option<usize>);
+    let rows: [Row<'_>; 11] = [
         ([1, 1, 8], &[(1, 1)], None, None),
         ([3, 3, 16], &[(5, 5)], None, None),
         ([9, 3, 64], &[(33, 33), (40, 1)], None, None),

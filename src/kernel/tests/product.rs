@@ -1,4 +1,4 @@
-use super::super::{Error, Isa, Packed, QuantizedRows, Threads, dequantize};
+use super::super::{Error, Isa, Packed, QuantizedRows, Threads, dequantize, isa};
 use super::{ENCODINGS, Random, assert_close, assert_same_bits, on_every_isa};
 use crate::types::Dtype;
 use proptest::prelude::*;
@@ -73,6 +73,19 @@ fn a_row_does_not_depend_on_the_others_or_on_the_threads() {
                 assert_same_bits(&name, &product(&packed, isa, &x, threads), &alone);
             }
         }
+    }
+}
+
+#[test]
+fn many_blocks_are_the_same_as_one_by_one() {
+    // More blocks per piece of work than stay in the cache at once, and a last one that is not full.
+    let (n_rows, n_cols) = (1029, 4096);
+    let (packed, weights) = matrix(Dtype::Q8_0, n_rows, n_cols, 12);
+    let x = Random(13).floats(9 * n_cols);
+    let got = product(&packed, isa(), &x, &Threads::new(2));
+    let (want, magnitude) = reference(&weights, &x, n_cols, true);
+    for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+        assert!((f64::from(*got) - want).abs() <= magnitude * 1e-6, "element {i}: {got} is not {want}");
     }
 }
 
