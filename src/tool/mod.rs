@@ -17,7 +17,7 @@ mod convert;
 mod files;
 mod json;
 mod preview;
-mod query;
+pub mod query;
 pub mod script;
 mod search;
 

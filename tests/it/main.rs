@@ -3,6 +3,7 @@
 mod cli;
 mod gguf;
 mod model;
+mod query;
 mod store;
 mod tidy;
 mod tokenizer;

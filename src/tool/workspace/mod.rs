@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 pub use apply::Applied;
 pub use list::{Entry, LIST_LIMIT};
+pub(super) use path::similar as similar_names;
 pub use policy::{Policy, Verdict};
 
 /// Largest file that [`Workspace::read_text`] takes whole, in bytes.
