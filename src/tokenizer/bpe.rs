@@ -34,18 +34,21 @@ impl ByteLevel {
             supported: Splitter::names().collect::<Vec<_>>().join(", "),
         })?;
         let ids = vocabulary.ids(|kind| matches!(kind, Kind::Normal | Kind::UserDefined | Kind::Unused));
-        let control = vocabulary.ids(|kind| matches!(kind, Kind::Control | Kind::Unknown | Kind::Byte));
-        let mut merges = Merges::new();
-        for line in metadata.get_strs("tokenizer.ggml.merges")? {
+        let others = vocabulary.ids(|kind| matches!(kind, Kind::Control | Kind::Unknown | Kind::Byte));
+        let lines = metadata.get_strs("tokenizer.ggml.merges")?;
+        let merges = lines.par_iter().map(|line| {
             let (left, right) = parse_merge(line)?;
             let merged = [left, right].concat();
-            let known = |text: &str| ids.contains_key(text);
-            if known(left) && known(right) && known(&merged) {
-                merges.push((left.to_owned(), right.to_owned()));
-            } else if ![left, right, &merged].iter().any(|text| control.contains_key(text)) {
-                return Err(Error::Merge { line: line.to_owned(), merged });
+            let texts = [left, right, &merged];
+            if texts.iter().all(|text| ids.contains_key(text)) {
+                Ok(Some((left.to_owned(), right.to_owned())))
+            } else if texts.iter().any(|text| others.contains_key(text)) {
+                Ok(None)
+            } else {
+                Err(Error::Merge { line: (*line).to_owned(), merged })
             }
-        }
+        });
+        let merges: Merges = merges.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         let vocab: Vocab = ids.into_iter().map(|(text, id)| (text.to_owned(), id)).collect();
         let model = BPE::builder().vocab_and_merges(vocab, merges).ignore_merges(splitter.whole_words).build();
         let model = model.map_err(|error| Error::Merges(error.to_string()))?;

@@ -17,6 +17,8 @@ mod pieces;
 mod python;
 mod split;
 mod template;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
 use std::sync::Arc;

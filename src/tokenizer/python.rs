@@ -16,7 +16,9 @@ pub(super) fn to_json(value: &Value, ensure_ascii: Option<bool>, options: Kwargs
     let (default_item, default_key) =
         if indent.as_ref().is_none_or(Value::is_none) { (", ", ": ") } else { (",", ": ") };
     let mut separators = separators.unwrap_or_default().into_iter();
-    let writer = Writer {
+    let mut writer = Writer {
+        out: String::new(),
+        depth: 0,
         item: separators.next().unwrap_or_else(|| default_item.to_owned()),
         key: separators.next().unwrap_or_else(|| default_key.to_owned()),
         indent: indent.and_then(|indent| step(&indent)),
@@ -26,9 +28,8 @@ pub(super) fn to_json(value: &Value, ensure_ascii: Option<bool>, options: Kwargs
     options.assert_all_used()?;
     let json = serde_json::to_value(value)
         .map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("tojson: {error}")))?;
-    let mut out = String::new();
-    writer.write(&json, 0, &mut out);
-    Ok(out)
+    writer.write(&json);
+    Ok(writer.out)
 }
 
 /// Jinja's `sequence` test: whatever has a length and items, so text and mappings too.
@@ -52,6 +53,8 @@ fn step(indent: &Value) -> Option<String> {
 }
 
 struct Writer {
+    out: String,
+    depth: usize,
     item: String,
     key: String,
     indent: Option<String>,
@@ -60,71 +63,64 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&self, json: &Json, depth: usize, out: &mut String) {
+    fn write(&mut self, json: &Json) {
         match json {
-            Json::Array(items) => self.write_all('[', ']', items, depth, out, |item, out| {
-                self.write(item, depth + 1, out);
-            }),
+            Json::Array(items) => self.write_all(['[', ']'], items, Self::write),
             Json::Object(entries) => {
                 let mut entries: Vec<_> = entries.iter().collect();
                 if self.sort_keys {
                     entries.sort_by_key(|entry| entry.0);
                 }
-                self.write_all('{', '}', &entries, depth, out, |(key, value), out| {
-                    self.write_text(key, out);
-                    out.push_str(&self.key);
-                    self.write(value, depth + 1, out);
+                self.write_all(['{', '}'], &entries, |writer, (key, value)| {
+                    writer.write_text(key);
+                    writer.out.push_str(&writer.key);
+                    writer.write(value);
                 });
             }
-            Json::String(text) => self.write_text(text, out),
-            Json::Number(number) => out.push_str(&python_number(number)),
-            Json::Bool(_) | Json::Null => out.push_str(&json.to_string()),
+            Json::String(text) => self.write_text(text),
+            Json::Number(number) => self.out.push_str(&python_number(number)),
+            Json::Bool(_) | Json::Null => self.out.push_str(&json.to_string()),
         }
     }
 
-    fn write_all<T>(
-        &self,
-        open: char,
-        close: char,
-        items: &[T],
-        depth: usize,
-        out: &mut String,
-        write: impl Fn(&T, &mut String),
-    ) {
-        out.push(open);
+    fn write_all<T>(&mut self, brackets: [char; 2], items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.out.push(brackets[0]);
+        self.depth += 1;
         for (i, item) in items.iter().enumerate() {
             if i > 0 {
-                out.push_str(&self.item);
+                self.out.push_str(&self.item);
             }
-            self.new_line(depth + 1, out);
-            write(item, out);
+            self.new_line();
+            write(self, item);
         }
+        self.depth -= 1;
         if !items.is_empty() {
-            self.new_line(depth, out);
+            self.new_line();
         }
-        out.push(close);
+        self.out.push(brackets[1]);
     }
 
-    fn new_line(&self, depth: usize, out: &mut String) {
+    fn new_line(&mut self) {
         if let Some(indent) = &self.indent {
-            out.push('\n');
-            out.push_str(&indent.repeat(depth));
+            self.out.push('\n');
+            self.out.push_str(&indent.repeat(self.depth));
         }
     }
 
-    fn write_text(&self, text: &str, out: &mut String) {
+    fn write_text(&mut self, text: &str) {
         let quoted = Json::from(text).to_string();
         if !self.ensure_ascii {
-            out.push_str(&quoted);
+            self.out.push_str(&quoted);
             return;
         }
         for character in quoted.chars() {
             // A marker of ours has to stay recognizable.
-            if character.is_ascii() && character != '\u{7f}' || MARKERS.contains(&character) {
-                out.push(character);
+            if (character.is_ascii() && character != '\u{7f}') || MARKERS.contains(&character) {
+                self.out.push(character);
             } else {
                 let mut units = [0; 2];
-                character.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+                let units = character.encode_utf16(&mut units).iter();
+                units.for_each(|unit| self.out.push_str(&format!("\\u{unit:04x}")));
             }
         }
     }
