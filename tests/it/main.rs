@@ -1,5 +1,6 @@
 //! The one integration test binary.
 
+mod catalog;
 mod cli;
 mod gguf;
 mod model;
