@@ -64,7 +64,8 @@ pub(super) fn pull(
         members,
         pip: find_pip(settings)?,
         state_path: part_path.with_extension("state"),
-        scratch: part_path.with_extension("wheels"),
+        // A process that was killed may leave a pip behind that still writes into its folder.
+        scratch: part_path.with_extension(format!("wheels-{}", std::process::id())),
         part: Part::open(&part_path)?,
     };
     join.run(report)?;
@@ -98,7 +99,7 @@ impl Join<'_> {
     fn run(&mut self, report: &mut Report<'_>) -> Result<(), Error> {
         let mut state = self.restore()?;
         self.check_space(&state)?;
-        remove_folder(&self.scratch)?;
+        self.remove_leftovers();
         let stop = AtomicBool::new(false);
         let joined = std::thread::scope(|scope| {
             let joined = self.join_all(scope, &stop, &mut state, report);
@@ -118,6 +119,15 @@ impl Join<'_> {
         let state = if fits { state } else { State { names: self.source.names.clone(), ..State::default() } };
         self.part.cut(state.bytes)?;
         Ok(state)
+    }
+
+    /// Deletes the wheels of earlier pulls, as far as nobody is writing them.
+    fn remove_leftovers(&self) {
+        let entries = self.scratch.parent().and_then(|folder| fs::read_dir(folder).ok());
+        let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in paths.filter(|path| path.is_dir()) {
+            let _ = fs::remove_dir_all(path);
+        }
     }
 
     /// Room for the rest of the file and for the wheels that are held at the same time.

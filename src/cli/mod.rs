@@ -16,6 +16,7 @@ mod run;
 mod runs;
 mod settings;
 mod show;
+mod transfer;
 
 #[cfg(test)]
 mod tests;

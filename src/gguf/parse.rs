@@ -273,7 +273,13 @@ fn escaped(name: &str) -> String {
 pub(super) fn shown(bytes: &[u8], max_chars: usize) -> String {
     // Four bytes are the most that one character takes, so the cut costs no more than it shows.
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * max_chars + 4)]);
-    let mut shown: String = head.chars().take(max_chars).flat_map(|c| c.escape_debug()).collect();
+    let mut shown = String::new();
+    for c in head.chars().take(max_chars) {
+        match c {
+            '\'' | '"' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
     if head.chars().nth(max_chars).is_some() {
         shown.push('…');
     }
