@@ -102,8 +102,7 @@ impl From<catalog::Error> for Failure {
             }
             _ => None,
         };
-        let kind = if matches!(error, Error::Unknown { .. }) { Kind::Usage } else { Kind::Machine };
-        let failure = Self::from_error(kind, &error);
+        let failure = Self::from_error(Kind::Machine, &error);
         match hint {
             Some(hint) => failure.hint(hint),
             None => failure,

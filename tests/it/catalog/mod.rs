@@ -2,6 +2,7 @@
 //!
 //! Held for every row: what is under the model's name is the model, whole and with its digest, or it is not there.
 
+mod cli;
 mod hub;
 mod mock;
 #[cfg(unix)]
