@@ -17,7 +17,7 @@ use llguidance::{Matcher, ParserFactory};
 use toktrie::{TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
 
 use super::{Error, Mask};
-use crate::tokenizer::{Special, Tokenizer};
+use crate::tokenizer::Tokenizer;
 use crate::types::{Grammar, Token};
 
 /// Compiled grammars that are kept; the oldest goes first.
@@ -51,7 +51,7 @@ impl Vocabulary {
         Self {
             words: (0..tokenizer.n_vocab() as Token).map(word).collect(),
             ends: tokenizer.end_tokens().to_vec(),
-            encode: Box::new(move |text| tokenizer.encode(text, Special::AsText)),
+            encode: Box::new(move |text| tokenizer.encode_inside(text)),
         }
     }
 }

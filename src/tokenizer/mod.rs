@@ -172,11 +172,17 @@ impl Tokenizer {
     /// User-defined tokens (`<tool_call>`, runs of spaces) are matched either way, as the models were trained;
     /// control tokens only under [`Special::Parse`].
     pub fn encode(&self, text: &str, special: Special) -> Vec<Token> {
-        self.encode_marked(text, special, None)
+        self.encode_marked(text, special, None, true)
+    }
+
+    /// As [`Self::encode`] with [`Special::AsText`], for text that continues other text: SentencePiece puts no space
+    /// before it.
+    pub fn encode_inside(&self, text: &str) -> Vec<Token> {
+        self.encode_marked(text, Special::AsText, None, false)
     }
 
     /// As [`Self::encode`], but a control token right after `marker` is text, and the markers are dropped.
-    fn encode_marked(&self, text: &str, special: Special, marker: Option<char>) -> Vec<Token> {
+    fn encode_marked(&self, text: &str, special: Special, marker: Option<char>, is_start: bool) -> Vec<Token> {
         let finder = match special {
             Special::AsText => &self.0.user_defined,
             Special::Parse => &self.0.special,
@@ -185,7 +191,7 @@ impl Tokenizer {
             marker.is_some_and(|marker| text[..at].ends_with(marker) && is_guarded(self.0.vocabulary.kind(token)))
         };
         let mut tokens = Vec::with_capacity(text.len() / 3);
-        let (mut at, mut is_start) = (0, true);
+        let (mut at, mut is_start) = (0, is_start);
         for (token, range) in finder.find(text).filter(|(token, range)| !is_marked(*token, range.start)) {
             self.encode_plain(&text[at..range.start], is_start, marker, &mut tokens);
             tokens.push(token);

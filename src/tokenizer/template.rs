@@ -137,7 +137,7 @@ impl ChatTemplate {
         let messages: Vec<Message> = messages.iter().map(|message| guard.mark_message(message)).collect();
         let tools: Vec<serde_json::Value> = tools.iter().map(|tool| guard.mark_json(tool)).collect();
         let text = self.render(&messages, &tools, add_generation_prompt)?;
-        let mut tokens = tokenizer.encode_marked(&text, Special::Parse, Some(guard.marker()));
+        let mut tokens = tokenizer.encode_marked(&text, Special::Parse, Some(guard.marker()), true);
         if let Some(bos) = tokenizer.bos().filter(|bos| tokenizer.add_bos() && tokens.first() != Some(bos)) {
             tokens.insert(0, bos);
         }

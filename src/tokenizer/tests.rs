@@ -155,6 +155,7 @@ fn sentence_pieces_merge_by_score_and_fall_back_to_bytes() {
         let tokens = tokenizer.encode(text, special);
         assert_eq!(spelled(tokenizer, &tokens), want, "{text:?} {special:?}");
     }
+    assert_eq!(spelled(&with_prefix, &with_prefix.encode_inside("a<b>a")), ["a", "<b>", " a"]);
     let tokens = without.encode("é", Special::AsText);
     assert_eq!(tokens, [3 + 0xc3, 3 + 0xa9]);
     assert_eq!(without.decode(&tokens), "é");
