@@ -26,6 +26,8 @@ pub(super) struct Sequence {
     pub blocks: Vec<BlockId>,
     /// Whether it has drawn since it was admitted.
     pub is_decoding: bool,
+    /// Whether it has ever run; what it finds in the cache after preemption is its own work.
+    pub was_admitted: bool,
     /// Whether it waits for another one to compute what both begin with.
     pub is_following: bool,
     /// Whether end tokens are never drawn.
@@ -69,6 +71,7 @@ impl Sequence {
             n_computed: 0,
             blocks: Vec::new(),
             is_decoding: false,
+            was_admitted: false,
             is_following: false,
             ignores_end: false,
             constraint: None,

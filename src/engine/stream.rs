@@ -2,9 +2,12 @@
 //!
 //! Invariants: deltas come in order; the last one is [`Delta::Done`] or [`Delta::Failed`], and nothing follows it;
 //! the texts of all deltas, joined, are the completion's text. Dropping the stream cancels the sequence.
+//! Must not know: how tokens come about, which runtime polls it.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -95,12 +98,16 @@ impl TokenStream {
     }
 
     /// The next delta; `None` after the last one.
-    pub async fn recv(&mut self) -> Option<Delta> {
+    pub fn recv(&mut self) -> impl Future<Output = Option<Delta>> + Send {
+        poll_fn(|context| self.poll_recv(context))
+    }
+
+    /// As [`TokenStream::recv`], for code that polls by hand.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Delta>> {
         if self.is_over {
-            return None;
+            return Poll::Ready(None);
         }
-        let delta = self.deltas.recv().await;
-        self.check(delta)
+        self.deltas.poll_recv(context).map(|delta| self.check(delta))
     }
 
     /// As [`TokenStream::recv`], for code that is not async.
@@ -119,12 +126,14 @@ impl TokenStream {
     ///
     /// # Errors
     /// What [`Delta::Failed`] said.
-    pub async fn finish(mut self) -> Result<Completion, Error> {
-        loop {
-            if let Some(end) = self.recv().await.and_then(end) {
-                return end;
+    pub fn finish(mut self) -> impl Future<Output = Result<Completion, Error>> + Send {
+        poll_fn(move |context| {
+            loop {
+                if let Some(end) = ready!(self.poll_recv(context)).and_then(end) {
+                    return Poll::Ready(end);
+                }
             }
-        }
+        })
     }
 
     /// As [`TokenStream::finish`], for code that is not async.

@@ -99,7 +99,7 @@ fn mixed(n: usize, seed: u64) -> Vec<Request> {
         let n_shared = if i.is_multiple_of(2) { (i * 17) % 91 } else { 0 };
         let prompt = [&shared[..n_shared], &noise(1 + (i * 29) % 120, seed + i as u64)].concat();
         let mut request = tokens(prompt, 1 + (i * 7) % 40);
-        request.ignore_end = i % 5 != 0;
+        request.ignore_end = !i.is_multiple_of(5);
         if i % 3 == 1 {
             request.sampling = Sampling { temperature: 0.8, top_p: 0.95, seed: i as u64, ..Sampling::default() };
         }
@@ -353,6 +353,9 @@ fn text_under_a_grammar_parses_and_forced_tokens_are_not_decoded() {
         assert_eq!(end.tokens.len(), end.usage.decoded_tokens);
         assert_eq!(bench.engine.tokenizer().decode(&end.tokens), end.text);
     }
+    let again = bench.one(request(3));
+    assert_eq!((again.usage.prompt_tokens, again.usage.cached_tokens), (20, 20), "forced tokens come after the prompt");
+    let ends = [ends, vec![Ok(again)]].concat();
     let stats = bench.engine.stats();
     let n_tokens: usize = ends.iter().map(|end| end.as_ref().unwrap().tokens.len()).sum();
     assert_eq!(stats.n_decoded + stats.n_forced, n_tokens as u64);

@@ -212,9 +212,9 @@ impl Worker {
                 return;
             }
             let mut sequence = self.waiting.remove(at);
-            if sequence.usage.decoded_tokens == 0 {
-                sequence.usage.cached_tokens = prefix.n_tokens;
-                self.stats.n_cached += prefix.n_tokens as u64;
+            if !std::mem::replace(&mut sequence.was_admitted, true) {
+                sequence.usage.cached_tokens = prefix.n_tokens.min(sequence.n_prompt);
+                self.stats.n_cached += sequence.usage.cached_tokens as u64;
             }
             (sequence.blocks, sequence.n_computed) = (prefix.blocks, prefix.n_tokens);
             let at = self.running.partition_point(|other| other.id < sequence.id);

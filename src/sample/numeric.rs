@@ -33,6 +33,7 @@ pub(super) fn exp(x: f32) -> f32 {
 }
 
 /// Turns NaN into minus infinity and plus infinity into the largest number.
+#[allow(clippy::manual_clamp)] // `clamp` would keep NaN
 pub(super) fn sanitize(xs: &mut [f32]) {
     for x in xs {
         // `max` returns the other operand when one is NaN.

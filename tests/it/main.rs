@@ -2,6 +2,7 @@
 
 mod catalog;
 mod cli;
+mod engine;
 mod gguf;
 mod model;
 mod query;
