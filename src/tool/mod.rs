@@ -7,6 +7,7 @@
 //!
 //! Must not know: models, prompts, plans.
 
+pub mod check;
 pub mod format;
 pub mod table;
 pub mod workspace;
