@@ -31,7 +31,7 @@ impl Workspace {
     ///
     /// # Errors
     /// [`Error::Denied`] on a read-only workspace or a path that leads outside, [`Error::Failed`] if the
-    /// disk is full or refuses; then nothing has changed.
+    /// disk is full or refuses; then every file is as it was.
     pub fn apply(&self, change: &Change) -> Result<Applied, Error> {
         let mut policy = self.lock();
         let to = self.resolve(change.target())?;
