@@ -8,15 +8,18 @@
 mod bench;
 mod exit;
 mod generate;
+mod loading;
 mod models;
 mod plan;
 mod render;
 mod resume;
 mod run;
 mod runs;
+mod session;
 mod settings;
 mod show;
 mod transfer;
+mod view;
 
 #[cfg(test)]
 mod tests;

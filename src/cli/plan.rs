@@ -1,8 +1,12 @@
-//! `partita plan`: not built yet.
+//! `partita plan`: the plan only, as a tree, as JSON, or the grammar that it is decoded under.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{Failure, Kind, Settings};
+use super::view::{Limits, View};
+use super::{Failure, Kind, Settings, render, session};
+use crate::orchestrate::{self, Budget, plan_tree, preview};
+use crate::tool::{Policy, Registry, Workspace};
 
 /// Plan a goal without executing it
 #[derive(Debug, clap::Args)]
@@ -25,6 +29,26 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(_args: Args, _settings: &Settings) -> Result<(), Failure> {
-    Err(Failure::new(Kind::Machine, "`partita plan` is not built yet"))
+pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
+    let folder = session::workspace(&args.workspace)?;
+    let workspace =
+        Workspace::open(&folder, Policy::default()).map_err(|error| Failure::from_error(Kind::Usage, &error))?;
+    let registry = Registry::builtin();
+    let preview =
+        preview(&workspace, &registry, &args.goal).map_err(|error| Failure::from_error(Kind::Machine, &error))?;
+    if args.grammar {
+        return render::to_stdout(&preview.grammar);
+    }
+    let budget = Arc::new(Budget::new(None, None));
+    let view = Arc::new(View::new(false, Limits::default()));
+    let mind = session::mind(args.model.as_deref(), settings, budget, view)?;
+    let steps = session::runtime()?.block_on(preview.plan(mind.as_ref()));
+    let steps = steps.map_err(|error| Failure::new(Kind::Machine, orchestrate::chain(&error)))?;
+    if args.json {
+        return render::json_to_stdout(&serde_json::json!({ "steps": steps }));
+    }
+    if steps.is_empty() {
+        return render::to_stdout("no steps: the goal is answered at once");
+    }
+    render::to_stdout(&plan_tree(&steps))
 }

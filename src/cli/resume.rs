@@ -1,6 +1,9 @@
-//! `partita resume`: not built yet.
+//! `partita resume`: goes on with a run from its journal.
 
+use super::session::{Session, Terms};
 use super::{Failure, Kind, Settings};
+use crate::orchestrate::{self, Event, Phase, State};
+use crate::store::{Entry, Store};
 
 /// Go on with a run that was interrupted or waits for an answer
 #[derive(Debug, clap::Args)]
@@ -20,6 +23,35 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(_args: Args, _settings: &Settings) -> Result<(), Failure> {
-    Err(Failure::new(Kind::Machine, "`partita resume` is not built yet"))
+pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
+    let store = Store::open(&settings.home)?;
+    let id = store.find_run(&args.run)?;
+    let row = store.run(&id)?;
+    let mut events = orchestrate::load(&store, &id).map_err(|error| Failure::from_error(Kind::Machine, &error))?;
+    let mut terms: Terms = serde_json::from_value(row.settings).unwrap_or_default();
+    terms.yes |= args.yes;
+    terms.model = args.model.or(terms.model);
+    if State::fold(&events).answer.is_some() {
+        return Err(
+            Failure::new(Kind::Usage, format!("run {id} is over: {}", row.status)).hint(format!("partita show {id}"))
+        );
+    }
+    let mut news = vec![Event::Resumed];
+    news.extend(reopened(&events));
+    for event in news {
+        let mut body = serde_json::to_value(&event).unwrap_or_default();
+        let kind = body.as_object_mut().and_then(|fields| fields.remove("kind"));
+        let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
+        store.append_all(&id, &[Entry { kind: &kind, step: event.step(), body: &body }])?;
+        events.push(event);
+    }
+    let (goal, workspace) = (row.goal, row.workspace);
+    Session { id, goal, workspace, terms, store, events, json: args.json }.carry_out(settings)
+}
+
+/// Open questions are put again.
+fn reopened(events: &[Event]) -> Vec<Event> {
+    let state = State::fold(events);
+    let asking = state.steps.iter().filter(|step| step.phase == Phase::Asking);
+    asking.map(|step| Event::Reopened { step: step.step.id }).collect()
 }

@@ -1,8 +1,12 @@
-//! `partita run`: not built yet.
+//! `partita run`: the main job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::session::{self, Terms};
 use super::{Failure, Kind, Settings};
+use crate::orchestrate::{Step, check_plan, parse_plan};
+use crate::tool::Registry;
+use crate::types::StepId;
 
 /// Plan a goal, execute it in a workspace folder and answer
 #[derive(Debug, clap::Args)]
@@ -37,6 +41,28 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(_args: Args, _settings: &Settings) -> Result<(), Failure> {
-    Err(Failure::new(Kind::Machine, "`partita run` is not built yet"))
+pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
+    let workspace = session::workspace(&args.workspace)?;
+    let plan = args.plan.as_deref().map(read_plan).transpose()?;
+    let terms = Terms {
+        model: args.model,
+        yes: args.yes,
+        max_minutes: args.max_minutes,
+        max_tokens: args.max_tokens,
+        max_steps: args.max_steps,
+        plan,
+    };
+    session::begin(&args.goal, workspace, terms, args.json, settings)?.carry_out(settings)
+}
+
+/// The steps of a plan file, checked as far as it can be without running it.
+fn read_plan(path: &Path) -> Result<Vec<Step>, Failure> {
+    let about = |error: &dyn std::error::Error| {
+        Failure::new(Kind::Usage, format!("plan {}: {error}", path.display()))
+            .hint("`partita plan --json GOAL` prints a plan of the right shape")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| about(&error))?;
+    let steps = parse_plan(&text, StepId(1)).map_err(|error| about(&error))?;
+    check_plan(&steps, &[], &Registry::builtin()).map_err(|error| about(&error))?;
+    Ok(steps)
 }

@@ -168,6 +168,29 @@ pub(super) fn stem(path: &str) -> &str {
 }
 
 impl Loaded {
+    /// A table that was computed, with the types of its cells.
+    pub fn from_values(table: Table) -> Self {
+        let kind = |column_idx: usize| {
+            let mut cells = table.rows.iter().map(|row| &row[column_idx]).filter(|cell| !cell.is_null()).peekable();
+            match cells.peek() {
+                Some(_) => {}
+                None => return ColumnType::Text,
+            }
+            let cells: Vec<&Json> = cells.collect();
+            if cells.iter().all(|cell| cell.is_i64() || cell.is_u64()) {
+                ColumnType::Integer
+            } else if cells.iter().all(|cell| cell.is_number()) {
+                ColumnType::Real
+            } else if cells.iter().all(|cell| cell.is_boolean()) {
+                ColumnType::Boolean
+            } else {
+                ColumnType::Text
+            }
+        };
+        let types = (0..table.columns.len()).map(kind).collect();
+        Self { n_rows: table.rows.len(), types, bad_rows: Vec::new(), notes: Vec::new(), table }
+    }
+
     /// What the table looks like.
     pub fn peek(&self) -> Peek {
         Peek {

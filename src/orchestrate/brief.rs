@@ -1,0 +1,378 @@
+//! What a goal asks for: the files to be written, the things to be told, the files it names.
+//!
+//! Read by code from the goal's own words, before any model sees it; [`unmet`] compares it with the
+//! workspace at the end, so that "done" is never merely believed.
+//! Must not know: the engine, plans, steps.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tool::Workspace;
+
+/// What the goal asks for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Brief {
+    /// Files to be written.
+    pub write: Vec<Deliverable>,
+    /// Files that the goal names and that do not exist, though they are not to be written.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// Existing files that the goal says to change.
+    #[serde(default)]
+    pub may_replace: Vec<String>,
+    /// Folders that may receive one file per item.
+    #[serde(default)]
+    pub folders: Vec<String>,
+}
+
+/// A file that the goal wants written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deliverable {
+    /// Relative path; `folder/*` stands for one file per item.
+    pub path: String,
+}
+
+/// Something that the goal asks for and that is not there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unmet {
+    /// The file concerned.
+    pub path: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// What a file named in a goal is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// To be read.
+    Input,
+    /// To be written.
+    Output,
+}
+
+/// A file name that stands in a goal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mention {
+    /// As it is written there.
+    pub path: String,
+    /// What the words before it say about it.
+    pub part: Part,
+    /// Whether the words before it say that the file itself is to be changed.
+    pub change: bool,
+}
+
+/// Extensions that make a word a file name even if no such file exists.
+const EXTENSIONS: &[&str] = &[
+    "txt", "md", "markdown", "rst", "csv", "tsv", "json", "jsonl", "ndjson", "yaml", "yml", "toml", "xml", "html",
+    "htm", "css", "js", "mjs", "ts", "tsx", "jsx", "py", "rs", "go", "java", "c", "h", "cpp", "hpp", "cs", "rb", "php",
+    "sh", "bash", "sql", "db", "sqlite", "sqlite3", "log", "ini", "cfg", "conf", "env", "tex", "svg", "pdf", "dat",
+    "out", "diff", "patch", "ics", "eml", "srt", "vtt", "bib", "text", "adoc", "org",
+];
+
+/// Words that announce a file to be written when they stand right before its name.
+const INTO: &[&str] = &["into", "to", "as", "called", "named", "onto"];
+/// Verbs after which a file named in the same clause is written, with any preposition.
+const WRITES: &[&str] = &[
+    "write",
+    "save",
+    "create",
+    "put",
+    "store",
+    "produce",
+    "export",
+    "generate",
+    "make",
+    "collect",
+    "record",
+    "output",
+    "deliver",
+    "draft",
+    "prepare",
+    "compose",
+    "summarize",
+    "summarise",
+    "report",
+    "print",
+    "dump",
+    "place",
+    "copy",
+    "list",
+    "leave",
+    "translate",
+    "convert",
+    "document",
+    "note",
+];
+/// Words after which a file is read, whatever verb came before.
+const READS: &[&str] = &[
+    "from", "using", "of", "read", "per", "open", "with", "than", "like", "see", "under", "against", "about", "use",
+    "by",
+];
+/// Verbs that change an existing file in place.
+const CHANGES: &[&str] = &[
+    "update",
+    "overwrite",
+    "replace",
+    "modify",
+    "edit",
+    "fix",
+    "correct",
+    "append",
+    "add",
+    "change",
+    "rewrite",
+    "extend",
+    "insert",
+    "rename",
+    "move",
+    "delete",
+    "remove",
+    "reformat",
+    "sort",
+    "complete",
+];
+
+fn is_file_name(word: &str, existing: &BTreeSet<&str>) -> bool {
+    if existing.contains(word) {
+        return true;
+    }
+    let Some((stem, extension)) = word.rsplit_once('.') else { return false };
+    !stem.is_empty()
+        && !word.contains("://")
+        && !word.contains("..")
+        && word.chars().all(|c| c.is_alphanumeric() || "._-/ ".contains(c))
+        && EXTENSIONS.contains(&extension.to_lowercase().as_str())
+}
+
+fn trim_word(word: &str) -> &str {
+    let word = word.trim_matches(|c: char| "\"'`()[]{}<>,;:!?*“”‘’«»".contains(c));
+    word.trim_end_matches('.').trim_end_matches("'s").trim_start_matches("./")
+}
+
+/// The file names that stand in a goal, in order, each once, with what the words before them say.
+///
+/// `existing` are the files of the workspace. A name that exists is an input unless the goal says to change it.
+pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
+    let existing: BTreeSet<&str> = existing.iter().map(String::as_str).collect();
+    let mut found: Vec<Mention> = Vec::new();
+    for clause in clauses(goal) {
+        for (i, word) in clause.iter().enumerate() {
+            let path = trim_word(word);
+            if !is_file_name(path, &existing) {
+                continue;
+            }
+            let before: Vec<String> = clause[..i].iter().map(|word| trim_word(word).to_lowercase()).collect();
+            let change = before.iter().any(|word| CHANGES.contains(&word.as_str()));
+            let mut part = part_by_words(&before);
+            if existing.contains(path) && !change {
+                part = Part::Input;
+            }
+            let change = change && existing.contains(path);
+            match found.iter_mut().find(|mention| mention.path == path) {
+                Some(known) if part == Part::Output => (known.part, known.change) = (part, known.change || change),
+                Some(known) => known.change |= change,
+                None => found.push(Mention { path: path.to_owned(), part, change }),
+            }
+        }
+    }
+    found
+}
+
+/// Sentences as lists of words; a full stop inside a file name ends nothing.
+fn clauses(goal: &str) -> Vec<Vec<&str>> {
+    let mut clauses = vec![Vec::new()];
+    for word in goal.split_whitespace() {
+        let clause = clauses.last_mut().expect("there is always a clause");
+        clause.push(word);
+        if word.ends_with(['.', '!', '?', ';']) {
+            clauses.push(Vec::new());
+        }
+    }
+    clauses
+}
+
+fn part_by_words(before: &[String]) -> Part {
+    let filler = ["the", "a", "an", "file", "new", "one", "text", "single", "also", "too", "csv", "json", "and"];
+    let mut near = before.iter().rev().filter(|word| !filler.contains(&word.as_str()));
+    let last = near.next().map_or("", String::as_str);
+    let previous = near.next().map_or("", String::as_str);
+    if ["according", "compared", "relative", "due", "close"].contains(&previous) && last == "to" {
+        return Part::Input;
+    }
+    if INTO.contains(&last) {
+        return Part::Output;
+    }
+    if READS.contains(&last) {
+        return Part::Input;
+    }
+    let verb = before.iter().rposition(|word| WRITES.contains(&word.as_str()));
+    let read = before.iter().rposition(|word| READS.contains(&word.as_str()) && word != "of" && word != "with");
+    match (verb, read) {
+        (Some(verb), Some(read)) if read > verb => Part::Input,
+        (Some(_), _) => Part::Output,
+        (None, _) => Part::Input,
+    }
+}
+
+/// What a goal asks for, as far as its words say it. `existing` are the files of the workspace.
+pub fn read(goal: &str, existing: &[String]) -> Brief {
+    let mut brief = Brief { folders: folders(goal), ..Brief::default() };
+    for mention in mentions(goal, existing) {
+        let exists = existing.contains(&mention.path);
+        if mention.change {
+            brief.may_replace.push(mention.path.clone());
+        }
+        match mention.part {
+            Part::Output if mention.change || !exists => brief.write.push(Deliverable { path: mention.path }),
+            Part::Input if !exists => brief.missing.push(mention.path),
+            _ => {}
+        }
+    }
+    brief
+}
+
+/// Words that say that something is done for every item of a list.
+const EVERY: &[&str] = &["each", "every", "per", "all", "them"];
+
+/// Folders that the goal may want to receive one file per item: `summaries` in "each … to summaries".
+fn folders(goal: &str) -> Vec<String> {
+    let words: Vec<String> = goal.split_whitespace().map(|word| trim_word(word).to_lowercase()).collect();
+    if !words.iter().any(|word| EVERY.contains(&word.as_str())) {
+        return Vec::new();
+    }
+    let mut folders = Vec::new();
+    for (i, word) in words.iter().enumerate().skip(1) {
+        let before = words[..i].iter().rev().find(|word| !["the", "a", "new"].contains(&word.as_str()));
+        let announced =
+            before.is_some_and(|word| ["to", "into", "in", "under", "folder", "called"].contains(&word.as_str()));
+        let named = word.trim_end_matches('/');
+        let like_a_name = named.len() > 2 && named.chars().all(|c| c.is_ascii_alphanumeric() || "_-/".contains(c));
+        let followed = words.get(i + 1).is_some_and(|word| word == "folder" || word == "directory");
+        let known = folders.iter().any(|folder| folder == named);
+        if (announced || followed) && like_a_name && !NOT_FOLDERS.contains(&named) && !known {
+            folders.push(named.to_owned());
+        }
+    }
+    folders
+}
+
+/// Words that follow a preposition and name no folder.
+const NOT_FOLDERS: &[&str] = &[
+    "the",
+    "each",
+    "every",
+    "all",
+    "one",
+    "which",
+    "that",
+    "this",
+    "these",
+    "them",
+    "file",
+    "files",
+    "folder",
+    "it",
+    "csv",
+    "json",
+    "yaml",
+    "markdown",
+    "order",
+    "english",
+    "french",
+    "german",
+    "spanish",
+    "total",
+    "your",
+    "our",
+    "words",
+    "sentence",
+    "sentences",
+    "case",
+    "lower",
+    "upper",
+    "tell",
+    "say",
+    "write",
+    "list",
+    "table",
+    "form",
+];
+
+/// What the goal asks for and the workspace lacks. `written` are the paths that the run wrote.
+pub fn unmet(brief: &Brief, workspace: &Workspace, written: &BTreeSet<String>) -> Vec<Unmet> {
+    let mut unmet = Vec::new();
+    for wanted in &brief.write {
+        let what = match wanted.path.strip_suffix("/*") {
+            Some(folder) => {
+                let any = written.iter().any(|path| path.starts_with(&format!("{folder}/")));
+                (!any).then(|| format!("no file was written to {folder}"))
+            }
+            None => fault(workspace, &wanted.path, written.contains(&wanted.path)),
+        };
+        if let Some(what) = what {
+            unmet.push(Unmet { path: wanted.path.clone(), what });
+        }
+    }
+    unmet
+}
+
+fn fault(workspace: &Workspace, path: &str, written: bool) -> Option<String> {
+    if !workspace.exists(path) {
+        return Some(format!("{path} was not written"));
+    }
+    if !written {
+        return Some(format!("{path} was not changed"));
+    }
+    let text = workspace.read_text(path).ok()?;
+    if text.trim().is_empty() {
+        return Some(format!("{path} is empty"));
+    }
+    let why = match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("json") => serde_json::from_str::<serde_json::Value>(&text).err().map(|error| error.to_string()),
+        Some("toml") => toml::from_str::<toml::Table>(&text).err().map(|error| error.message().to_owned()),
+        Some("yaml" | "yml") => {
+            serde_norway::from_str::<serde_norway::Value>(&text).err().map(|error| error.to_string())
+        }
+        _ => None,
+    };
+    why.map(|why| format!("{path} is not valid: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(goal: &str, existing: &[&str], want: &str) {
+        let existing: Vec<String> = existing.iter().map(|&path| path.to_owned()).collect();
+        let got: Vec<String> = mentions(goal, &existing)
+            .iter()
+            .map(|m| {
+                format!(
+                    "{}{}{}",
+                    if m.part == Part::Output { ">" } else { "<" },
+                    if m.change { "!" } else { "" },
+                    m.path
+                )
+            })
+            .collect();
+        assert_eq!(got.join(" "), want, "{goal}");
+    }
+
+    #[test]
+    fn file_names_in_goals_are_found_with_their_part() {
+        check("Read a.csv and write the sum to out.txt.", &["a.csv"], "<a.csv >out.txt");
+        check("Save a list in notes/list.md, please.", &[], ">notes/list.md");
+        check("What is the total according to data/x.csv? Put it into y.json too.", &[], "<data/x.csv >y.json");
+        check(
+            "Use rates.json to compute it, as described in terms.txt.",
+            &["rates.json", "terms.txt"],
+            "<rates.json <terms.txt",
+        );
+        check("Append one line to log.txt.", &["log.txt"], ">!log.txt");
+        check("It weighs 1.5 kg, e.g. less than 2.0 pounds.", &[], "");
+        check("Create a file called \"plan.md\".", &[], ">plan.md");
+        check("Write hello.txt with the content of a.md", &["a.md"], ">hello.txt <a.md");
+        check("The files in old.csv are described at www.example.com", &["old.csv"], "<old.csv");
+    }
+}

@@ -1,0 +1,238 @@
+//! Demands on a text that code can read from a goal and check: its number of lines, sentences, words,
+//! paragraphs, and words that have to appear.
+//!
+//! Must not know: the engine, steps, the workspace.
+
+/// The unit of a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Line,
+    Sentence,
+    Paragraph,
+    Word,
+    Bullet,
+}
+
+/// How a count is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    Exactly,
+    AtMost,
+    AtLeast,
+}
+
+/// What a text has to satisfy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demand {
+    counts: Vec<(Bound, usize, Unit)>,
+    words: Vec<String>,
+}
+
+const NUMBERS: &[&str] = &[
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+];
+
+/// A file with more words is a text, not a list of words.
+const MAX_LISTED_WORDS: usize = 40;
+
+/// Demands that stand in the task of a step, and words listed in an input that the task or goal says have
+/// to appear. `inputs` are names and texts.
+pub fn read(task: &str, goal: &str, inputs: &[(String, String)]) -> Demand {
+    let words: Vec<String> =
+        task.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let mut counts = Vec::new();
+    for (i, pair) in words.windows(2).enumerate() {
+        let (Some(n), Some(unit)) = (number(&pair[0]), unit(&pair[1])) else { continue };
+        let before = words[i.saturating_sub(3)..i].join(" ");
+        if before.ends_with("first") || before.ends_with("last") {
+            continue;
+        }
+        counts.push((bound(&before, unit), n, unit));
+    }
+    Demand { counts, words: listed_words(task, goal, inputs) }
+}
+
+fn number(word: &str) -> Option<usize> {
+    let n = word.parse().ok().or_else(|| NUMBERS.iter().position(|&name| name == word))?;
+    (1..=2000).contains(&n).then_some(n)
+}
+
+fn unit(word: &str) -> Option<Unit> {
+    Some(match word.trim_end_matches('s') {
+        "line" | "verse" => Unit::Line,
+        "sentence" => Unit::Sentence,
+        "paragraph" => Unit::Paragraph,
+        "word" => Unit::Word,
+        "bullet" => Unit::Bullet,
+        _ => return None,
+    })
+}
+
+fn bound(before: &str, unit: Unit) -> Bound {
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| before.ends_with(phrase));
+    if says(&["at most", "no more than", "up to", "under", "below", "fewer than", "less than", "maximum"]) {
+        Bound::AtMost
+    } else if says(&["at least", "more than", "over", "minimum"]) {
+        Bound::AtLeast
+    } else if unit == Unit::Word && !says(&["exactly"]) {
+        Bound::AtMost // "in 50 words" is an order of magnitude; it is checked as a generous upper bound
+    } else {
+        Bound::Exactly
+    }
+}
+
+/// Words of an input that is a mere list, if task or goal says that its words have to appear.
+fn listed_words(task: &str, goal: &str, inputs: &[(String, String)]) -> Vec<String> {
+    let all = format!("{task} {goal}").to_lowercase();
+    let speaks = ["words", "terms", "keywords", "names"].iter().any(|word| all.contains(word));
+    let of_all = ["each", "all", "every", "contain", "include", "appear", "using the", "with the"]
+        .iter()
+        .any(|w| all.contains(w));
+    if !speaks || !of_all {
+        return Vec::new();
+    }
+    let list = inputs.iter().find(|(name, text)| {
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        !name.starts_with('$')
+            && (2..=MAX_LISTED_WORDS).contains(&lines.len())
+            && lines.iter().all(|line| line.split_whitespace().count() <= 2)
+    });
+    let clean = |line: &str| line.trim().trim_start_matches(['-', '*', '•']).trim().trim_matches([',', '.']).to_owned();
+    list.map(|(_, text)| text.lines().map(clean).filter(|word| !word.is_empty()).collect()).unwrap_or_default()
+}
+
+impl Demand {
+    /// Whether nothing is demanded.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.words.is_empty()
+    }
+
+    /// The demands for a prompt, one a line.
+    pub fn in_words(&self) -> String {
+        let mut text = String::new();
+        for (bound, n, unit) in &self.counts {
+            let bound = match bound {
+                Bound::Exactly => "exactly",
+                Bound::AtMost => "at most",
+                Bound::AtLeast => "at least",
+            };
+            text.push_str(&format!("It has {bound} {n} {}s.\n", unit.name()));
+        }
+        if !self.words.is_empty() {
+            text.push_str(&format!("Every one of these words appears in it: {}.\n", self.words.join(", ")));
+        }
+        text
+    }
+
+    /// A regular expression that enforces what a grammar can: an exact number of lines or one sentence's single line.
+    pub fn regex(&self) -> Option<String> {
+        let lines = self.counts.iter().find(|(bound, _, unit)| *bound == Bound::Exactly && *unit == Unit::Line);
+        if let Some((_, n, _)) = lines {
+            let line = r"[^\n]{8,110}";
+            return Some(if *n == 1 { line.to_owned() } else { format!(r"({line}\n){{{}}}{line}", n - 1) });
+        }
+        let one = |unit| self.counts.contains(&(Bound::Exactly, 1, unit));
+        (one(Unit::Sentence) || one(Unit::Paragraph)).then(|| r"[^\n]{8,900}".to_owned())
+    }
+
+    /// What the text lacks, in words.
+    pub fn faults(&self, text: &str) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (bound, n, unit) in &self.counts {
+            let found = unit.count(text);
+            let is_met = match bound {
+                Bound::Exactly => found == *n,
+                Bound::AtMost if *unit == Unit::Word => found * 10 <= n * 12,
+                Bound::AtMost => found <= *n,
+                Bound::AtLeast => found >= *n,
+            };
+            if !is_met {
+                faults.push(format!("it has {found} {}s, wanted {n}", unit.name()));
+            }
+        }
+        let there = text.to_lowercase();
+        let missing: Vec<&str> =
+            self.words.iter().filter(|word| !there.contains(&word.to_lowercase())).map(String::as_str).collect();
+        if !missing.is_empty() {
+            faults.push(format!("these words are missing: {}", missing.join(", ")));
+        }
+        faults
+    }
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Sentence => "sentence",
+            Self::Paragraph => "paragraph",
+            Self::Word => "word",
+            Self::Bullet => "bullet",
+        }
+    }
+
+    fn count(self, text: &str) -> usize {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        match self {
+            Self::Line => lines.count(),
+            Self::Bullet => lines.filter(|line| line.starts_with(['-', '*', '•'])).count(),
+            Self::Paragraph => text.split("\n\n").filter(|part| !part.trim().is_empty()).count(),
+            Self::Word => text.split_whitespace().count(),
+            Self::Sentence => {
+                let ends = text.trim().char_indices().filter(|(i, c)| {
+                    let next = text.trim()[i + c.len_utf8()..].chars().next();
+                    ".!?".contains(*c) && next.is_none_or(|next| next.is_whitespace() || "\"')”".contains(next))
+                });
+                ends.count().max(1)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(task: &str, text: &str, want: &[&str]) {
+        assert_eq!(read(task, "", &[]).faults(text), want, "{task}: {text}");
+    }
+
+    #[test]
+    fn counts_are_read_from_tasks_and_checked() {
+        check("a poem of exactly two lines", "a\nb", &[]);
+        check("a poem of exactly three lines", "a\nb", &["it has 2 lines, wanted 3"]);
+        check("a summary of one sentence", "It rained. We left.", &["it has 2 sentences, wanted 1"]);
+        check("a summary of one sentence", "It cost 3.5 euro.", &[]);
+        check("a text of at most 3 words", "one two three four five", &["it has 5 words, wanted 3"]);
+        check("read the first 2 lines", "x", &[]);
+        check("write a letter", "anything", &[]);
+    }
+
+    #[test]
+    fn listed_words_have_to_appear() {
+        let inputs = [("w.txt".to_owned(), "moon\n- river\n".to_owned())];
+        let demand = read("a story with all the words", "", &inputs);
+        assert_eq!(demand.faults("The Moon rose."), ["these words are missing: river"]);
+        assert!(read("a story", "about a river", &inputs).is_empty());
+    }
+}

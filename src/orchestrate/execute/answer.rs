@@ -1,0 +1,192 @@
+//! `answer`: questions are answered from documents, each in its own short context over the same documents,
+//! all in one batch; an answer quotes its passage and names its file.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::call::all;
+use super::inputs::Input;
+use super::{Attempt, Miss};
+use crate::orchestrate::mind::{Call, Mind};
+use crate::orchestrate::prompt::Segment;
+use crate::tool::{Output, Table, Value};
+use crate::types::{Grammar, Role};
+
+/// Questions of one step at most.
+const MAX_QUESTIONS: usize = 20;
+/// Share of the context that documents may fill, in percent.
+const DOCUMENT_SHARE: usize = 60;
+/// Tokens of documents in one prompt, whatever the context.
+const MAX_DOCUMENT_TOKENS: usize = 7000;
+
+#[derive(Debug, Deserialize)]
+struct Found {
+    quote: String,
+    file: String,
+    answer: String,
+}
+
+/// Answers the questions of a step.
+pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
+    let mut documents = attempt.texts()?;
+    let asked = match attempt.items()? {
+        Some(items) => items.into_iter().map(|item| item.text).collect(),
+        None => listed(&mut documents),
+    };
+    if documents.is_empty() {
+        return Err(Miss::fatal("there is no document to answer from"));
+    }
+    let budget = (attempt.journal.run().mind.n_ctx() * DOCUMENT_SHARE / 100).min(MAX_DOCUMENT_TOKENS);
+    let asked = if asked.is_empty() { split(attempt, &documents, budget).await? } else { asked };
+    let calls = asked.iter().map(|question| question_call(attempt, &documents, question, budget)).collect();
+    let mut rows = Vec::new();
+    for (question, reply) in asked.iter().zip(all(attempt.journal.run().mind.as_ref(), calls).await) {
+        let reply = reply?;
+        attempt.said("answer", &reply);
+        let found: Found = serde_json::from_str(&reply.text)
+            .map_err(|error| Miss::new(format!("an answer was cut off: {error}"), reply.text.clone()))?;
+        rows.push([question.clone(), found.answer, found.file, found.quote]);
+    }
+    Ok(Value::Table(table(rows, documents.len())).into())
+}
+
+/// Question, answer and, where there are several documents, the source.
+fn table(rows: Vec<[String; 4]>, n_documents: usize) -> Table {
+    let n_columns = if n_documents > 1 { 3 } else { 2 };
+    let columns = ["question", "answer", "source"][..n_columns].iter().map(|&name| name.to_owned()).collect();
+    let rows = rows.into_iter().map(|row| row.into_iter().take(n_columns).map(Into::into).collect()).collect();
+    Table { columns, rows }
+}
+
+/// Takes a document that is a list of questions out of the documents and returns its questions.
+fn listed(documents: &mut Vec<Input>) -> Vec<String> {
+    let questions = |text: &str| -> Option<Vec<String>> {
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let all = lines.len() > 1 && lines.iter().filter(|line| line.ends_with('?')).count() * 5 >= lines.len() * 4;
+        all.then(|| lines.into_iter().filter(|line| line.ends_with('?')).map(unnumbered).take(MAX_QUESTIONS).collect())
+    };
+    if documents.len() < 2 {
+        return Vec::new();
+    }
+    let Some(idx) = documents.iter().position(|document| questions(&document.text).is_some()) else {
+        return Vec::new();
+    };
+    questions(&documents.remove(idx).text).unwrap_or_default()
+}
+
+fn unnumbered(line: &str) -> String {
+    line.trim_start_matches(|c: char| c.is_ascii_digit() || ".)-*• ".contains(c)).to_owned()
+}
+
+/// Splits the step's task into separate questions.
+async fn split(attempt: &Attempt<'_>, documents: &[Input], budget: usize) -> Result<Vec<String>, Miss> {
+    let task = &attempt.step.task;
+    let n_marks = task.matches('?').count();
+    if n_marks == 1 && task.trim_end().ends_with('?') {
+        return Ok(vec![task.clone()]);
+    }
+    let text = format!(
+        "Step {}: {task}\nWrite down, as a JSON list, the separate questions that this step has to answer for the goal, each complete in itself, with every name and condition of the goal that it needs.",
+        attempt.step.id
+    );
+    let schema = json!({
+        "type": "array", "minItems": 1, "maxItems": 6,
+        "items": { "type": "string", "minLength": 8, "maxLength": 160 }
+    });
+    let prompt = attempt.prompt().push(Segment::Documents, Role::User, shared(attempt, documents, task, budget));
+    let messages =
+        prompt.push(Segment::Step, Role::Assistant, "I have read them.").push(Segment::Step, Role::User, text);
+    let call = Call {
+        purpose: "questions",
+        step: Some(attempt.step.id),
+        messages: messages.messages(),
+        prefill: String::new(),
+        grammar: Some(Grammar::JsonSchema(schema)),
+        sampling: attempt.sampling(0),
+        stop: Vec::new(),
+        max_tokens: 300,
+    };
+    let reply = attempt.journal.run().mind.complete(call).await?;
+    attempt.said("questions", &reply);
+    serde_json::from_str(&reply.text)
+        .map_err(|error| Miss::new(format!("the questions were cut off: {error}"), reply.text))
+}
+
+fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, budget: usize) -> Call {
+    let names: Vec<&str> = documents.iter().map(|document| document.name.as_str()).collect();
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "quote": { "type": "string", "maxLength": 240 },
+            "file": { "enum": names },
+            "answer": { "type": "string", "minLength": 1, "maxLength": 260 }
+        },
+        "required": ["quote", "file", "answer"],
+        "additionalProperties": false
+    });
+    let text = format!(
+        "{}Question: {question}\nGive as JSON: \"quote\", the passage of the documents that decides the question; \"file\", the document it stands in; \"answer\", one short, complete sentence that answers the question from that passage.",
+        attempt.failures(),
+    );
+    let prompt = attempt.prompt().push(Segment::Documents, Role::User, shared(attempt, documents, question, budget));
+    let messages =
+        prompt.push(Segment::Step, Role::Assistant, "I have read them.").push(Segment::Step, Role::User, text);
+    Call {
+        purpose: "answer",
+        step: Some(attempt.step.id),
+        messages: messages.messages(),
+        prefill: String::new(),
+        grammar: Some(Grammar::JsonSchema(schema)),
+        sampling: attempt.sampling(0),
+        stop: Vec::new(),
+        max_tokens: 260,
+    }
+}
+
+/// The documents as a turn: whole if they fit, so that all questions share them; else the passages that
+/// have most words in common with the question.
+fn shared(attempt: &Attempt<'_>, documents: &[Input], question: &str, budget: usize) -> String {
+    let mind = &attempt.journal.run().mind;
+    let whole = attempt.shown(documents, usize::MAX);
+    if mind.count(&whole) <= budget {
+        return format!("Documents:\n{whole}");
+    }
+    format!("Passages of the documents:\n{}", passages(mind.as_ref(), documents, question, budget / 2))
+}
+
+fn passages(mind: &dyn Mind, documents: &[Input], question: &str, budget: usize) -> String {
+    let wanted: Vec<String> = words(question);
+    let mut scored: Vec<(usize, usize, String)> = Vec::new();
+    for document in documents {
+        let mut heading = "";
+        for paragraph in document.text.split("\n\n") {
+            if let Some(line) = paragraph.lines().find(|line| line.starts_with('#')) {
+                heading = line;
+            }
+            let there = words(&format!("{heading} {paragraph}"));
+            let score = wanted.iter().filter(|word| there.contains(word)).count();
+            let order = scored.len();
+            scored.push((score, order, format!("[{}] {heading}\n{}\n\n", document.name, paragraph.trim())));
+        }
+    }
+    scored.sort_by_key(|(score, order, _)| (std::cmp::Reverse(*score), *order));
+    let mut kept = Vec::new();
+    let mut used = 0;
+    for (_, order, text) in scored {
+        used += mind.count(&text);
+        if used > budget {
+            break;
+        }
+        kept.push((order, text));
+    }
+    kept.sort_by_key(|(order, _)| *order);
+    kept.into_iter().map(|(_, text)| text).collect()
+}
+
+/// Lower-case words of four or more letters, cut to their first six, so that forms of a word meet.
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.chars().count() > 3)
+        .map(|word| word.to_lowercase().chars().take(6).collect())
+        .collect()
+}

@@ -1,0 +1,150 @@
+//! Tools of the registry: the arguments are decoded under the tool's own schema, in which existing paths
+//! are enumerations, when the inputs are known; then the tool is called.
+
+use serde_json::{Value as Json, json};
+
+use super::call::{Record, all};
+use super::items::Item;
+use super::{Attempt, Miss};
+use crate::orchestrate::mind::Call;
+use crate::orchestrate::prompt::Segment;
+use crate::tool::{Output, Spec, Table, Value};
+use crate::types::{Grammar, Role};
+
+/// Paths that an enumeration lists at most.
+const MAX_PATHS: usize = 200;
+/// Characters of inputs that the prompt shows.
+const SHOWN: usize = 3000;
+
+/// Binds the arguments of a step's tool and calls it, once or for every item.
+pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
+    if let Some(arguments) = &attempt.step.arguments {
+        return Ok(attempt.tool(attempt.tool, arguments.clone(), Record::Now).await?);
+    }
+    match attempt.items()? {
+        None => one(attempt, None).await,
+        Some(items) => {
+            let arguments = bind(attempt, items.iter().map(Some).collect()).await?;
+            let mut outputs = Vec::new();
+            for arguments in arguments {
+                outputs.push(run(attempt, arguments).await?);
+            }
+            Ok(joined(&items, outputs))
+        }
+    }
+}
+
+async fn one(attempt: &Attempt<'_>, item: Option<&Item>) -> Result<Output, Miss> {
+    let arguments = bind(attempt, vec![item]).await?.remove(0);
+    run(attempt, arguments).await
+}
+
+async fn run(attempt: &Attempt<'_>, arguments: Json) -> Result<Output, Miss> {
+    let tried = arguments.to_string();
+    attempt.tool(attempt.tool, arguments, Record::Now).await.map_err(|error| Miss::new(error.to_string(), tried))
+}
+
+fn joined(items: &[Item], outputs: Vec<Output>) -> Output {
+    let mut table = Table { columns: vec!["item".into(), "result".into()], rows: Vec::new() };
+    let mut all = Output::from(Value::Text(String::new()));
+    for (item, output) in items.iter().zip(outputs) {
+        table.rows.push(vec![json!(item.name), json!(output.value.preview(2000))]);
+        all.changes.extend(output.changes);
+        all.notes.extend(output.notes);
+    }
+    all.value = Value::Table(table);
+    all
+}
+
+/// Arguments for every item, decoded in one batch.
+async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>) -> Result<Vec<Json>, Miss> {
+    let run = attempt.journal.run();
+    let Some(tool) = run.registry.find(attempt.tool) else {
+        return Err(Miss::fatal(format!("there is no tool `{}`", attempt.tool)));
+    };
+    let paths: Vec<String> =
+        run.workspace.list("", None)?.into_iter().map(|entry| entry.path).take(MAX_PATHS).collect();
+    let grammar = Grammar::JsonSchema(bound_schema(tool.spec(), &paths));
+    let shown = attempt.shown(&attempt.texts().unwrap_or_default(), SHOWN);
+    let calls = items.into_iter().map(|item| {
+        let item = item.map_or(String::new(), |item| format!("This time for [{}]\n{}\n", item.name, item.text.trim()));
+        let text = format!(
+            "{shown}{item}{}Step {}: {}\nThe arguments of the tool {} ({}) for this step, as JSON with the keys {}:",
+            attempt.failures(),
+            attempt.step.id,
+            attempt.step.task,
+            tool.spec().name,
+            tool.spec().description,
+            keys(tool.spec()),
+        );
+        Call {
+            purpose: "arguments",
+            step: Some(attempt.step.id),
+            messages: attempt.prompt().push(Segment::Step, Role::User, text).messages(),
+            prefill: String::new(),
+            grammar: Some(grammar.clone()),
+            sampling: attempt.sampling(0),
+            stop: Vec::new(),
+            max_tokens: 400,
+        }
+    });
+    let mut bound = Vec::new();
+    for reply in all(run.mind.as_ref(), calls.collect()).await {
+        let reply = reply?;
+        attempt.said("arguments", &reply);
+        let arguments = serde_json::from_str(&reply.text)
+            .map_err(|error| Miss::new(format!("the arguments were cut off: {error}"), reply.text.clone()))?;
+        bound.push(arguments);
+    }
+    Ok(bound)
+}
+
+/// Names and descriptions of a tool's arguments, for the prompt.
+fn keys(spec: &Spec) -> String {
+    let properties = spec.schema.get("properties").and_then(Json::as_object);
+    let described = properties.into_iter().flatten().map(|(name, property)| {
+        let about = property.get("description").and_then(Json::as_str).unwrap_or_default();
+        format!("\"{name}\" ({about})")
+    });
+    described.collect::<Vec<_>>().join(", ")
+}
+
+/// The tool's schema with `"x-path": "existing"` properties turned into enumerations of what exists.
+fn bound_schema(spec: &Spec, paths: &[String]) -> Json {
+    let mut schema = spec.schema.clone();
+    if !paths.is_empty() {
+        enumerate(&mut schema, paths);
+    }
+    strip(&mut schema);
+    schema
+}
+
+fn enumerate(schema: &mut Json, paths: &[String]) {
+    match schema {
+        Json::Object(fields) => {
+            if fields.get("x-path").and_then(Json::as_str) == Some("existing") {
+                if fields.get("type").and_then(Json::as_str) == Some("array") {
+                    fields.insert("items".into(), json!({ "enum": paths }));
+                } else {
+                    *schema = json!({ "enum": paths });
+                }
+                return;
+            }
+            fields.values_mut().for_each(|value| enumerate(value, paths));
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| enumerate(item, paths)),
+        _ => {}
+    }
+}
+
+/// Removes what the grammar compiler does not need.
+fn strip(schema: &mut Json) {
+    match schema {
+        Json::Object(fields) => {
+            fields.shift_remove("x-path");
+            fields.values_mut().for_each(strip);
+        }
+        Json::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}

@@ -1,0 +1,222 @@
+//! How a step is done: binds its inputs, asks the model for what only a model can give, calls the tool.
+//!
+//! Every kind of step gives the same thing: an [`Output`] whose changes are only proposed, or a [`Miss`]
+//! that says why and what was tried. A later try differs: the failure is in view, what failed is excluded,
+//! the sampling is warmer, and the last try takes another tool where there is one.
+//! Must not know: what is due next (`machine`), the journal's format.
+
+mod answer;
+mod arguments;
+mod call;
+mod inputs;
+mod items;
+mod person;
+mod query;
+mod script;
+mod write;
+
+use super::driver::Journal;
+use super::event::{Event, written};
+use super::machine::{State, StepState, TRIES_PLANNED};
+use super::mind::{self, Reply};
+use super::plan::{Step, writes_by_itself};
+use super::planner;
+use super::prompt::{self, Prompt};
+use crate::tool::format::{self, Format};
+use crate::tool::workspace::Verdict;
+use crate::tool::{self, Change, Output, Value};
+use crate::types::{Sampling, StepId};
+
+/// A try that gave nothing.
+#[derive(Debug, Clone)]
+pub struct Miss {
+    /// Why, in words that help the next try.
+    error: String,
+    /// What was tried.
+    tried: String,
+    /// No further try can help.
+    fatal: bool,
+    /// A limit of the run was reached.
+    spent: bool,
+}
+
+impl Miss {
+    fn new(error: impl Into<String>, tried: impl Into<String>) -> Self {
+        Self { error: error.into(), tried: tried.into(), fatal: false, spent: false }
+    }
+
+    fn fatal(error: impl Into<String>) -> Self {
+        Self { fatal: true, ..Self::new(error, "") }
+    }
+}
+
+impl From<mind::Error> for Miss {
+    fn from(error: mind::Error) -> Self {
+        let spent = matches!(error, mind::Error::Budget(_));
+        Self { spent, fatal: matches!(error, mind::Error::Engine(_)), ..Self::new(planner::chain(&error), "") }
+    }
+}
+
+impl From<tool::Error> for Miss {
+    fn from(error: tool::Error) -> Self {
+        Self::new(error.to_string(), "")
+    }
+}
+
+/// What a try has at hand.
+struct Attempt<'a> {
+    journal: &'a Journal,
+    state: &'a State,
+    step: &'a Step,
+    number: u32,
+    tool: &'a str,
+}
+
+/// Tries a step once, and reports how it went.
+pub async fn execute(journal: &Journal, state: &State, id: StepId, number: u32) {
+    let Some(of_step) = state.find(id) else { return };
+    let tool = tool_for(of_step, number);
+    journal.emit(Event::StepStarted { step: id, attempt: number, tool: tool.clone() });
+    let attempt = Attempt { journal, state, step: &of_step.step, number, tool: &tool };
+    let done = match attempt.run(of_step).await {
+        Ok(Some(output)) => attempt.finish(output),
+        Ok(None) => return, // a question to the person is open
+        Err(miss) => Err(miss),
+    };
+    journal.emit(match done {
+        Ok(output) => Event::StepProposed { step: id, output },
+        Err(miss) if miss.spent => Event::BudgetSpent { what: miss.error },
+        Err(Miss { error, tried, fatal, .. }) => Event::StepFailed { step: id, attempt: number, error, tried, fatal },
+    });
+}
+
+/// The planned tool, or after enough failures another that can do the same.
+fn tool_for(of_step: &StepState, number: u32) -> String {
+    let planned = of_step.step.tool.as_str();
+    let other = match planned {
+        "query_table" => "script",
+        "script" if of_step.step.from.is_empty() => "write",
+        "script" => "answer",
+        "calculate" if of_step.step.paths().next().is_some() => "query_table",
+        "search_text" | "calculate" | "json_get" => "script",
+        other => other,
+    };
+    if number > TRIES_PLANNED { other.to_owned() } else { planned.to_owned() }
+}
+
+impl Attempt<'_> {
+    async fn run(&self, of_step: &StepState) -> Result<Option<Output>, Miss> {
+        let output = match self.tool {
+            "ask" => return person::ask(self, of_step),
+            "goal" => return self.sub_goal().await,
+            "write" => write::write(self).await,
+            "answer" => answer::answer(self).await,
+            "query_table" if self.step.arguments.is_none() => query::query(self).await,
+            "script" if self.step.arguments.is_none() => script::script(self).await,
+            _ => arguments::call(self).await,
+        };
+        output.map(Some)
+    }
+
+    /// A sub-goal is planned when its turn comes; when its steps are done, the last one's value is its own.
+    async fn sub_goal(&self) -> Result<Option<Output>, Miss> {
+        let parts: Vec<StepId> = self.step.needs().into_iter().filter(|id| *id > self.step.id).collect();
+        let Some(last) = parts.last() else {
+            let steps = planner::expand(self.journal, self.state, self.step).await?;
+            if steps.is_empty() {
+                return Err(Miss::new("the sub-goal got no plan", ""));
+            }
+            self.journal.emit(Event::Expanded { step: self.step.id, steps });
+            return Ok(None);
+        };
+        let value = self.state.find(*last).and_then(|step| step.output.as_ref()).map(|output| output.value.clone());
+        Ok(value.map(Output::from))
+    }
+
+    /// Saves the value in the step's file and holds the changes against the run's policy.
+    fn finish(&self, mut output: Output) -> Result<Output, Miss> {
+        if let Some(path) = self.step.file()
+            && !path.ends_with("/*")
+            && !written(&output.changes).contains(&path)
+            && (!writes_by_itself(self.tool) || output.changes.is_empty())
+        {
+            let content = self.content(&output.value, path)?;
+            output.changes.push(Change::Write { path: path.to_owned(), content });
+        }
+        for change in &output.changes {
+            let verdict = self.journal.run().workspace.check(change)?;
+            if let Verdict::Ask(question) = verdict
+                && !self.may(&question)
+            {
+                return Err(Miss::fatal(format!("not allowed: {question}; --yes allows it")));
+            }
+        }
+        Ok(output)
+    }
+
+    fn may(&self, question: &str) -> bool {
+        let answer = self.journal.run().observer.ask(&format!("{question} [y/N]"));
+        answer.is_some_and(|answer| answer.trim().to_lowercase().starts_with('y'))
+    }
+
+    /// The text of the step's file, after what earlier steps put into the same file.
+    fn content(&self, value: &Value, path: &str) -> Result<String, Miss> {
+        let form = form_for(self.step, path, value);
+        let text = match format::render(value, form) {
+            Ok(text) => text,
+            Err(_) => format::render(value, format::detect(path).unwrap_or(Format::Text))?,
+        };
+        if text.trim().is_empty() {
+            return Err(Miss::new(format!("the result is empty, but {path} must hold something"), ""));
+        }
+        Ok(text)
+    }
+
+    /// The prefix of every prompt of this run, up to the plan.
+    fn prompt(&self) -> Prompt {
+        let run = self.journal.run();
+        let survey = self.state.survey.as_ref().map_or("", |(text, _)| text.as_str());
+        planner::with_plan(prompt::planning(prompt::system(&run.registry), survey, &run.goal), self.state)
+    }
+
+    /// What failed before, for the prompt of this try; empty on the first.
+    fn failures(&self) -> String {
+        let failures = self.state.find(self.step.id).map_or(&[][..], |of_step| &of_step.failures);
+        let mut text = String::new();
+        for failure in failures.iter().rev().take(2).rev() {
+            let tried = if failure.tried.is_empty() { String::new() } else { format!("\n{}\n", failure.tried.trim()) };
+            text.push_str(&format!("An earlier try failed:{tried} Error: {}\n", failure.error));
+        }
+        text
+    }
+
+    /// Warmer with every try, so that a retry differs.
+    fn sampling(&self, candidate: u64) -> Sampling {
+        let warm = candidate > 0 || self.number > 1;
+        let temperature = if warm { 0.5 + 0.1 * self.number as f32 } else { 0.0 };
+        let seed = u64::from(self.step.id.0) * 1000 + u64::from(self.number) * 100 + candidate;
+        Sampling { temperature, top_p: 0.95, seed, ..Sampling::default() }
+    }
+
+    fn said(&self, purpose: &str, reply: &Reply) {
+        self.journal.emit(Event::ModelCalled {
+            step: Some(self.step.id),
+            purpose: purpose.to_owned(),
+            usage: reply.usage,
+            text: reply.text.clone(),
+        });
+    }
+}
+
+/// The form of a step's file: the plan's if the file and the value can take it.
+fn form_for(step: &Step, path: &str, value: &Value) -> Format {
+    let form = step.form_for(path);
+    match (form, value) {
+        (Format::MarkdownTable, Value::Text(_)) => Format::Text,
+        (Format::MarkdownTable, Value::Json(_)) => Format::BulletList,
+        (Format::Json, Value::Table(table)) if table.columns.len() == 2 && step.form == Some(Format::JsonObject) => {
+            Format::JsonObject
+        }
+        (form, _) => form,
+    }
+}

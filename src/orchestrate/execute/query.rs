@@ -1,0 +1,132 @@
+//! `query_table`: the model writes one SELECT under a grammar of the real columns; several candidates are
+//! decoded in one batch, run, and compared by their results.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::call::all;
+use super::{Attempt, Miss};
+use crate::orchestrate::driver::tool_deadline;
+use crate::orchestrate::mind::Call;
+use crate::orchestrate::prompt::Segment;
+use crate::tool::query::{self, Database};
+use crate::tool::{Error, Output, Value, table};
+use crate::types::{Grammar, Role};
+
+/// Candidates per try: one greedy, the others warm.
+const N_CANDIDATES: u64 = 3;
+
+/// Writes and runs the query of a step.
+pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
+    let database = open(attempt)?;
+    let grammar = query::grammar(database.tables());
+    let schema = database.schema_text();
+    let queries = candidates(attempt, grammar, schema).await?;
+    let deadline = tool_deadline(attempt.journal.run());
+    let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
+    let per_group = speaks_of_groups(&attempt.step.task);
+    for sql in queries {
+        let sql = if per_group { unlimited(&sql) } else { sql };
+        if tried.iter().any(|(other, _)| *other == sql) {
+            continue;
+        }
+        let began = Instant::now();
+        let result = database.run(&sql, deadline);
+        attempt.record("query_table", json!({ "sql": sql }), &result, began);
+        tried.push((sql, result));
+    }
+    choose(tried)
+}
+
+/// The result that most candidates agree on; among equals the earliest, which the greedy one leads.
+fn choose(tried: Vec<(String, Result<Output, Error>)>) -> Result<Output, Miss> {
+    let votes = |value: &Value| {
+        tried.iter().filter(|(_, result)| result.as_ref().is_ok_and(|output| output.value == *value)).count()
+    };
+    let mut best: Option<(&Output, usize)> = None;
+    for (_, result) in &tried {
+        let Ok(output) = result else { continue };
+        let n_votes = if is_empty(&output.value) { 0 } else { votes(&output.value) };
+        if best.is_none_or(|(_, most)| n_votes > most) {
+            best = Some((output, n_votes));
+        }
+    }
+    match best {
+        Some((output, n_votes)) if n_votes > 0 => Ok(output.clone()),
+        Some(_) => Err(Miss::new("the query gave no rows", tried[0].0.clone())),
+        None => {
+            let error = tried.iter().find_map(|(_, result)| result.as_ref().err()).map(Error::to_string);
+            let sql = tried.first().map(|(sql, _)| sql.clone()).unwrap_or_default();
+            Err(Miss::new(error.unwrap_or_else(|| "no query was written".into()), sql))
+        }
+    }
+}
+
+/// Whether the step asks for a row per group, so that a result may not be cut to a few rows.
+fn speaks_of_groups(task: &str) -> bool {
+    let words: Vec<String> = task.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
+    has(&["per", "each", "every", "totals", "counts", "averages"]) && !has(&["top", "only", "which", "best", "worst"])
+}
+
+/// The query without a final `LIMIT`, which models like to add.
+fn unlimited(sql: &str) -> String {
+    let body = sql.trim_end().trim_end_matches(';').trim_end();
+    let Some((head, tail)) = body.rsplit_once(char::is_whitespace) else { return sql.to_owned() };
+    let head = head.trim_end();
+    match head.len().checked_sub(5).and_then(|at| head.is_char_boundary(at).then(|| head.split_at(at))) {
+        Some((query, keyword)) if keyword.eq_ignore_ascii_case("limit") && tail.parse::<u32>().is_ok() => {
+            format!("{};", query.trim_end())
+        }
+        _ => sql.to_owned(),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    matches!(value, Value::Table(table) if table.rows.is_empty())
+}
+
+/// The step's tables: files, and results of earlier steps under the names `result_1`, `result_2`, ….
+fn open(attempt: &Attempt<'_>) -> Result<Database, Miss> {
+    let files = attempt.tables()?;
+    let mut database = Database::open(&attempt.journal.run().workspace, &files)?;
+    for (name, value) in attempt.results() {
+        if let Value::Table(rows) = value {
+            let name = format!("result_{}", name.trim_start_matches('$'));
+            database.add(&name, "", table::Loaded::from_values(rows.clone()))?;
+        }
+    }
+    if database.tables().is_empty() {
+        return Err(Miss::new("none of the step's inputs holds a table", ""));
+    }
+    Ok(database)
+}
+
+async fn candidates(attempt: &Attempt<'_>, grammar: String, schema: String) -> Result<Vec<String>, Miss> {
+    let text = format!(
+        "Step {}: {}\n\nTables:\n{}\n{}Write the SQLite query that gives exactly what this step of the goal asks for: only the columns that are wanted, under the filters, grouping, order and rounding that the goal states; no LIMIT unless a number of rows is asked for. Damaged rows are not in the tables.",
+        attempt.step.id,
+        attempt.step.task,
+        schema,
+        attempt.failures(),
+    );
+    let messages = attempt.prompt().push(Segment::Step, Role::User, text).messages();
+    let calls = (0..N_CANDIDATES).map(|candidate| Call {
+        purpose: "query",
+        step: Some(attempt.step.id),
+        messages: messages.clone(),
+        prefill: "```sql\n".into(),
+        grammar: Some(Grammar::Lark(grammar.clone())),
+        sampling: attempt.sampling(candidate),
+        stop: Vec::new(),
+        max_tokens: 300,
+    });
+    let mut queries = Vec::new();
+    for reply in all(attempt.journal.run().mind.as_ref(), calls.collect()).await {
+        let reply = reply?;
+        attempt.said("query", &reply);
+        queries.push(reply.text.trim().to_owned());
+    }
+    Ok(queries)
+}

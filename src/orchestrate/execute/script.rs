@@ -1,0 +1,109 @@
+//! `script`: the model writes a short Python program; candidates are decoded in one batch and run in the
+//! sandbox, where writes are only proposed; the result that most agree on is kept.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::call::{Record, all};
+use super::{Attempt, Miss};
+use crate::orchestrate::event::written;
+use crate::orchestrate::mind::Call;
+use crate::orchestrate::prompt::Segment;
+use crate::tool::{Error, Output};
+use crate::types::Role;
+
+/// Candidates per try: one greedy, the others warm.
+const N_CANDIDATES: u64 = 3;
+/// Characters of inputs that the prompt shows.
+const SHOWN: usize = 5000;
+
+/// Writes and runs the program of a step.
+pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
+    let programs = candidates(attempt).await?;
+    let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
+    for code in programs {
+        if tried.iter().any(|(other, _)| *other == code) {
+            continue;
+        }
+        let began = Instant::now();
+        let arguments = json!({ "code": code });
+        let result =
+            attempt.tool("script", arguments.clone(), Record::Later).await.and_then(|output| fits(attempt, output));
+        attempt.record("script", arguments, &result, began);
+        tried.push((code, result));
+    }
+    choose(tried)
+}
+
+/// A program that printed nothing and wrote nothing did not do the step.
+fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
+    let printed = !output.value.preview(100).trim().is_empty();
+    let wrote = attempt.step.file().is_some_and(|path| written(&output.changes).contains(&path));
+    if printed || wrote || (attempt.step.file().is_none() && !output.changes.is_empty()) {
+        Ok(output)
+    } else {
+        Err(Error::Failed("the program printed nothing; print the result".into()))
+    }
+}
+
+fn choose(tried: Vec<(String, Result<Output, Error>)>) -> Result<Output, Miss> {
+    let same = |a: &Output, b: &Output| a.value == b.value && a.changes == b.changes;
+    let votes = |output: &Output| {
+        tried.iter().filter(|(_, result)| result.as_ref().is_ok_and(|other| same(output, other))).count()
+    };
+    let mut best: Option<(&Output, usize)> = None;
+    for output in tried.iter().filter_map(|(_, result)| result.as_ref().ok()) {
+        let n_votes = votes(output);
+        if best.is_none_or(|(_, most)| n_votes > most) {
+            best = Some((output, n_votes));
+        }
+    }
+    if let Some((output, _)) = best {
+        return Ok(output.clone());
+    }
+    let (code, result) = tried
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| (String::new(), Err(Error::Failed("no program was written".into()))));
+    Err(Miss::new(result.err().map(|error| error.to_string()).unwrap_or_default(), code))
+}
+
+async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
+    let step = attempt.step;
+    let inputs = attempt.texts()?;
+    let files = attempt.files()?;
+    let end = match step.file() {
+        Some(path) => format!("Print exactly the text that belongs into {path}, and nothing else; do not write files."),
+        None => "Print the result with a few words that say what it is.".to_owned(),
+    };
+    let results = attempt.results().iter().fold(String::new(), |text, (name, _)| {
+        format!("{text}The text of {name} above has to be written into the program as a string.\n")
+    });
+    let text = format!(
+        "Step {}: {}\n\nInputs:\n{}{}{results}Write a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}",
+        step.id,
+        step.task,
+        attempt.shown(&inputs, SHOWN),
+        attempt.failures(),
+        files.first().map_or("file.txt", String::as_str),
+    );
+    let messages = attempt.prompt().push(Segment::Step, Role::User, text).messages();
+    let calls = (0..N_CANDIDATES).map(|candidate| Call {
+        purpose: "script",
+        step: Some(step.id),
+        messages: messages.clone(),
+        prefill: "```python\n".into(),
+        grammar: None,
+        sampling: attempt.sampling(candidate),
+        stop: vec!["```".into()],
+        max_tokens: 700,
+    });
+    let mut programs = Vec::new();
+    for reply in all(attempt.journal.run().mind.as_ref(), calls.collect()).await {
+        let reply = reply?;
+        attempt.said("script", &reply);
+        programs.push(reply.text.trim_end().to_owned());
+    }
+    Ok(programs)
+}

@@ -1,0 +1,121 @@
+//! `write`: prose from inputs. What the goal says about length and words is read by code, enforced by the
+//! grammar where a grammar can (lines), and checked on several candidates that are decoded in one batch.
+
+use serde_json::json;
+
+use super::call::all;
+use super::inputs::Input;
+use super::items::Item;
+use super::{Attempt, Miss};
+use crate::orchestrate::demand::{self, Demand};
+use crate::orchestrate::mind::{Call, Reply};
+use crate::orchestrate::prompt::Segment;
+use crate::tool::{Change, Output, Table, Value};
+use crate::types::{Grammar, Role, Sampling};
+
+/// Candidates of a text for which the goal states demands that code can check.
+const N_CANDIDATES: u64 = 4;
+/// Characters of inputs that the prompt shows.
+const SHOWN: usize = 9000;
+
+/// Writes the text of a step, or one text per item.
+pub async fn write(attempt: &Attempt<'_>) -> Result<Output, Miss> {
+    match attempt.items()? {
+        Some(items) => each(attempt, items).await,
+        None => once(attempt).await,
+    }
+}
+
+async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
+    let inputs = attempt.texts()?;
+    let demand = demand::read(&attempt.step.task, &attempt.journal.run().goal, &inputs_text(&inputs));
+    let n = if demand.is_empty() { 1 } else { N_CANDIDATES };
+    let calls = (0..n).map(|candidate| {
+        let text = format!("{}{}", attempt.shown(&inputs, SHOWN), instruction(attempt, &demand));
+        call(attempt, text, &demand, candidate)
+    });
+    let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
+    let mut best: Option<(usize, String, String)> = None;
+    for reply in replies {
+        let reply = reply?;
+        attempt.said("write", &reply);
+        let text = clean(&reply);
+        let faults = demand.faults(&text);
+        if !text.is_empty() && best.as_ref().is_none_or(|(fewest, _, _)| faults.len() < *fewest) {
+            best = Some((faults.len(), text, faults.join("; ")));
+        }
+    }
+    match best {
+        Some((0, text, _)) => Ok(Value::Text(text).into()),
+        Some((_, text, faults)) => Err(Miss::new(faults, text)),
+        None => Err(Miss::new("the text is empty", "")),
+    }
+}
+
+fn inputs_text(inputs: &[Input]) -> Vec<(String, String)> {
+    inputs.iter().map(|input| (input.name.clone(), input.text.clone())).collect()
+}
+
+/// One text per item, all in one batch; a folder target gives each a file of its own name.
+async fn each(attempt: &Attempt<'_>, items: Vec<Item>) -> Result<Output, Miss> {
+    let demand = demand::read(&attempt.step.task, "", &[]);
+    let calls = items.iter().map(|item| {
+        let text = format!("[{}]\n{}\n\n{}", item.name, item.text.trim(), instruction(attempt, &demand));
+        call(attempt, text, &demand, 0)
+    });
+    let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
+    let mut table = Table { columns: vec!["item".into(), "text".into()], rows: Vec::new() };
+    let mut changes = Vec::new();
+    let folder = attempt.step.file().and_then(|path| path.strip_suffix("/*"));
+    for (item, reply) in items.iter().zip(replies) {
+        let reply = reply?;
+        attempt.said("write", &reply);
+        let text = clean(&reply);
+        if text.is_empty() {
+            return Err(Miss::new(format!("the text for {} is empty", item.name), ""));
+        }
+        if let Some(folder) = folder {
+            changes.push(Change::Write { path: format!("{folder}/{}", item.name), content: format!("{text}\n") });
+        }
+        table.rows.push(vec![json!(item.name), json!(text)]);
+    }
+    Ok(Output { value: Value::Table(table), changes, notes: Vec::new() })
+}
+
+fn instruction(attempt: &Attempt<'_>, demand: &Demand) -> String {
+    let step = attempt.step;
+    let place = match step.file() {
+        Some(path) if path.ends_with("/*") => "Write only the text for this item.".to_owned(),
+        Some(path) => format!("Write only the text that belongs into {path}, without any introduction or comment."),
+        None => "Write only the text.".to_owned(),
+    };
+    let demands = demand.in_words();
+    format!("{}Step {}: {}\n{demands}{place}", attempt.failures(), step.id, step.task)
+}
+
+fn call(attempt: &Attempt<'_>, text: String, demand: &Demand, candidate: u64) -> Call {
+    let sampling = Sampling { repetition_penalty: 1.05, ..attempt.sampling(candidate) };
+    Call {
+        purpose: "write",
+        step: Some(attempt.step.id),
+        messages: attempt.prompt().push(Segment::Step, Role::User, text).messages(),
+        prefill: String::new(),
+        grammar: demand.regex().map(Grammar::Regex),
+        sampling,
+        stop: Vec::new(),
+        max_tokens: 700,
+    }
+}
+
+/// The text without the code fence or the quotes that models like to put around it.
+fn clean(reply: &Reply) -> String {
+    let mut text = reply.text.trim();
+    if let Some(inner) = text.strip_prefix("```") {
+        let inner = inner.split_once('\n').map_or(inner, |(_, rest)| rest);
+        text = inner.trim_end().strip_suffix("```").unwrap_or(inner).trim();
+    }
+    if text.len() > 2 && text.starts_with('"') && text.ends_with('"') && text.matches('"').count() == 2 {
+        text = &text[1..text.len() - 1];
+    }
+    text.to_owned()
+}

@@ -1,0 +1,345 @@
+//! The state of a run and what is to be done next: pure and total.
+//!
+//! [`State`] is folded from events by [`State::apply`]; [`next`] reads it and says which actions are due.
+//! Nothing here waits, reads a clock or touches a file, so every course of a run is a table in a test, and
+//! a run that was killed continues by folding its journal and asking `next` again.
+//!
+//! Invariants: a step is executed only when all it needs is done; a step that failed or was skipped is
+//! never an input; a step that is done is never executed again; after a limit was reached only the
+//! summary follows. Must not know: the engine, the workspace, the store.
+
+use std::collections::BTreeSet;
+
+use super::brief::{Brief, Unmet};
+use super::event::{Event, Status, written};
+use super::plan::Step;
+use crate::tool::Output;
+use crate::types::StepId;
+
+/// Tries of a step with the tool that the plan names.
+pub const TRIES_PLANNED: u32 = 2;
+/// Tries in all; the last ones use another tool where there is one.
+pub const TRIES: u32 = 3;
+/// Rounds of planning in all.
+pub const ROUNDS: u32 = 2;
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not begun, or to be tried again.
+    Waiting,
+    /// A question to the person is open.
+    Asking,
+    /// Its result is journaled; its changes are being made.
+    Proposed,
+    /// Done; its value can be used.
+    Done,
+    /// Every try failed.
+    Failed,
+    /// Something that it needs failed.
+    Skipped,
+}
+
+/// One failed try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub error: String,
+    /// What was tried.
+    pub tried: String,
+}
+
+/// A step and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepState {
+    /// The step as planned.
+    pub step: Step,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Failed tries, oldest first.
+    pub failures: Vec<Failure>,
+    /// Its result, once proposed.
+    pub output: Option<Output>,
+    /// The person's answer to its question.
+    pub answer: Option<String>,
+}
+
+/// A run, as far as its events tell.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// The survey's text and the files at the start.
+    pub survey: Option<(String, Vec<String>)>,
+    /// What the goal asks for.
+    pub brief: Option<Brief>,
+    /// All steps of all rounds.
+    pub steps: Vec<StepState>,
+    /// Rounds of planning so far.
+    pub rounds: u32,
+    /// Why the last attempt at a plan failed.
+    pub plan_error: Option<String>,
+    /// The last check's findings; `None` if something happened since.
+    pub unmet: Option<Vec<Unmet>>,
+    /// The limit that was reached.
+    pub spent: Option<String>,
+    /// The final answer.
+    pub answer: Option<String>,
+    /// What was assumed in the person's place.
+    pub assumptions: Vec<String>,
+    /// Paths that the run wrote.
+    pub written: BTreeSet<String>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Look at the workspace and read the goal's demands.
+    Survey,
+    /// Make a plan (round 0) or add to it.
+    Plan {
+        /// 0 for the first.
+        round: u32,
+    },
+    /// Work on a step.
+    Execute {
+        /// Which.
+        step: StepId,
+        /// 1 for the first try.
+        attempt: u32,
+    },
+    /// Make the changes of a proposed step.
+    Commit {
+        /// Which.
+        step: StepId,
+    },
+    /// Compare the outcome with the goal.
+    Check,
+    /// Write the answer.
+    Summarize,
+    /// Nothing is left to do.
+    End(End),
+}
+
+/// How it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// All is in place.
+    Completed,
+    /// Something is missing.
+    Failed,
+    /// The person is needed.
+    NeedsInput,
+}
+
+impl From<End> for Status {
+    fn from(end: End) -> Self {
+        match end {
+            End::Completed => Self::Completed,
+            End::Failed => Self::Failed,
+            End::NeedsInput => Self::NeedsInput,
+        }
+    }
+}
+
+impl State {
+    /// The state after these events.
+    pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut state = Self::default();
+        for event in events {
+            state.apply(event);
+        }
+        state
+    }
+
+    /// The step with that id.
+    pub fn find(&self, id: StepId) -> Option<&StepState> {
+        self.steps.iter().find(|state| state.step.id == id)
+    }
+
+    fn find_mut(&mut self, id: StepId) -> Option<&mut StepState> {
+        self.steps.iter_mut().find(|state| state.step.id == id)
+    }
+
+    /// The id that the next new step gets.
+    pub fn next_id(&self) -> StepId {
+        StepId(self.steps.len() as u32 + 1)
+    }
+
+    /// Takes one event in. Events that do not fit the state change nothing.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Surveyed { text, paths } => self.survey = Some((text.clone(), paths.clone())),
+            Event::Briefed { brief } => self.brief = Some(brief.clone()),
+            Event::Planned { round, steps } => {
+                self.rounds = round + 1;
+                self.add_steps(steps);
+            }
+            Event::Expanded { step, steps } => self.expanded(*step, steps),
+            Event::Reopened { step } => {
+                if let Some(state) = self.find_mut(*step).filter(|state| state.phase == Phase::Asking) {
+                    state.phase = Phase::Waiting;
+                }
+            }
+            Event::PlanFailed { error } => {
+                self.rounds += 1;
+                self.plan_error = Some(error.clone());
+            }
+            Event::StepProposed { step, output } => {
+                if let Some(state) = self.find_mut(*step) {
+                    (state.phase, state.output) = (Phase::Proposed, Some(output.clone()));
+                }
+            }
+            Event::StepDone { step } => self.done(*step),
+            Event::StepFailed { step, error, tried, fatal, .. } => self.failed(*step, error, tried, *fatal),
+            Event::Asked { step, .. } => {
+                if let Some(state) = self.find_mut(*step) {
+                    state.phase = Phase::Asking;
+                }
+            }
+            Event::Answered { step, answer, assumed } => self.answered(*step, answer, *assumed),
+            Event::Checked { unmet } => self.unmet = Some(unmet.clone()),
+            Event::BudgetSpent { what } => self.spent = Some(what.clone()),
+            Event::Summarized { answer } => self.answer = Some(answer.clone()),
+            Event::StepStarted { .. }
+            | Event::ToolCalled { .. }
+            | Event::ModelCalled { .. }
+            | Event::Changed { .. }
+            | Event::Interrupted
+            | Event::Resumed => {}
+        }
+    }
+
+    fn expanded(&mut self, id: StepId, steps: &[Step]) {
+        self.add_steps(steps);
+        if let Some(state) = self.find_mut(id) {
+            state.step.from = steps.iter().map(|step| step.id.to_string()).collect();
+        }
+    }
+
+    fn add_steps(&mut self, steps: &[Step]) {
+        (self.plan_error, self.unmet) = (None, None);
+        self.steps.extend(steps.iter().map(|step| StepState {
+            step: step.clone(),
+            phase: Phase::Waiting,
+            failures: Vec::new(),
+            output: None,
+            answer: None,
+        }));
+    }
+
+    fn done(&mut self, id: StepId) {
+        let Some(state) = self.find_mut(id) else { return };
+        state.phase = Phase::Done;
+        let paths: Vec<String> =
+            state.output.iter().flat_map(|output| written(&output.changes)).map(str::to_owned).collect();
+        self.written.extend(paths);
+    }
+
+    fn failed(&mut self, id: StepId, error: &str, tried: &str, fatal: bool) {
+        let Some(state) = self.find_mut(id) else { return };
+        state.failures.push(Failure { error: error.to_owned(), tried: tried.to_owned() });
+        state.output = None;
+        let over = fatal || state.failures.len() as u32 >= TRIES;
+        state.phase = if over { Phase::Failed } else { Phase::Waiting };
+        if over {
+            self.skip_dependants();
+        }
+    }
+
+    fn answered(&mut self, id: StepId, answer: &str, assumed: bool) {
+        if let Some(state) = self.find_mut(id) {
+            (state.phase, state.answer) = (Phase::Waiting, Some(answer.to_owned()));
+        }
+        if assumed {
+            self.assumptions.push(answer.to_owned());
+        }
+    }
+
+    /// Marks every waiting step that needs a failed or skipped one.
+    fn skip_dependants(&mut self) {
+        loop {
+            let is_lost = |state: &&StepState| matches!(state.phase, Phase::Failed | Phase::Skipped);
+            let lost: BTreeSet<StepId> = self.steps.iter().filter(is_lost).map(|state| state.step.id).collect();
+            let next = self
+                .steps
+                .iter_mut()
+                .find(|state| state.phase == Phase::Waiting && state.step.needs().iter().any(|id| lost.contains(id)));
+            match next {
+                Some(state) => state.phase = Phase::Skipped,
+                None => return,
+            }
+        }
+    }
+
+    fn is_ready(&self, state: &StepState) -> bool {
+        let is_done = |id: &StepId| self.find(*id).is_some_and(|needed| needed.phase == Phase::Done);
+        state.phase == Phase::Waiting && state.step.needs().iter().all(is_done)
+    }
+
+    /// Whether the last round of planning left a step that failed or was skipped.
+    pub fn has_failures(&self) -> bool {
+        self.plan_error.is_some()
+            || self
+                .steps
+                .iter()
+                .any(|state| matches!(state.phase, Phase::Failed | Phase::Skipped) && !self.is_made_good(state))
+    }
+
+    /// A failed step is made good when a later step, done, has the same target.
+    fn is_made_good(&self, failed: &StepState) -> bool {
+        self.steps.iter().any(|other| {
+            other.step.id > failed.step.id && other.phase == Phase::Done && other.step.target == failed.step.target
+        })
+    }
+}
+
+/// The actions that are due in this state; those that are already being carried out are among them.
+///
+/// Never empty, unless a step waits for the person while others are being worked on.
+pub fn next(state: &State) -> Vec<Action> {
+    if state.survey.is_none() || state.brief.is_none() {
+        return vec![Action::Survey];
+    }
+    let commits: Vec<Action> = of_phase(state, Phase::Proposed).map(|step| Action::Commit { step }).collect();
+    if state.spent.is_some() || state.answer.is_some() {
+        return if commits.is_empty() { vec![finish(state)] } else { commits };
+    }
+    if state.rounds == 0 {
+        return vec![Action::Plan { round: 0 }];
+    }
+    let mut actions = commits;
+    actions.extend(
+        state
+            .steps
+            .iter()
+            .filter(|step| state.is_ready(step))
+            .map(|step| Action::Execute { step: step.step.id, attempt: step.failures.len() as u32 + 1 }),
+    );
+    if !actions.is_empty() {
+        return actions;
+    }
+    if of_phase(state, Phase::Asking).next().is_some() {
+        return vec![Action::End(End::NeedsInput)];
+    }
+    let Some(unmet) = &state.unmet else { return vec![Action::Check] };
+    let is_short = !unmet.is_empty() || state.has_failures();
+    if is_short && state.rounds < ROUNDS {
+        return vec![Action::Plan { round: state.rounds }];
+    }
+    vec![finish(state)]
+}
+
+fn of_phase(state: &State, phase: Phase) -> impl Iterator<Item = StepId> {
+    state.steps.iter().filter(move |step| step.phase == phase).map(|step| step.step.id)
+}
+
+fn finish(state: &State) -> Action {
+    if state.answer.is_none() {
+        return Action::Summarize;
+    }
+    let is_met = state.unmet.as_ref().is_some_and(Vec::is_empty);
+    let is_whole = is_met && !state.has_failures() && state.spent.is_none();
+    Action::End(if is_whole { End::Completed } else { End::Failed })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! The orchestrator's view of the engine: conversations in, completions out, under the run's budget.
+//!
+//! [`Mind`] is what plans and steps talk to; [`EngineMind`] is the engine behind it. Every call passes
+//! [`Budget`] first, so that no code path can exceed a limit.
+//! Must not know: plans, steps, the workspace.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::engine::{self, Delta, Engine, Prompt, Request, Tag};
+use crate::tokenizer::{self, Special};
+use crate::types::{Finish, Grammar, Message, Sampling, StepId, Usage};
+
+/// One call of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// What the call is for: `plan`, `query`, `script`, ….
+    pub purpose: &'static str,
+    /// The step it is for.
+    pub step: Option<StepId>,
+    /// The conversation; the model speaks next.
+    pub messages: Vec<Message>,
+    /// What the model's turn begins with already.
+    pub prefill: String,
+    /// What its text must conform to, after `prefill`.
+    pub grammar: Option<Grammar>,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Texts that end the turn.
+    pub stop: Vec<String>,
+    /// Most tokens to generate.
+    pub max_tokens: usize,
+}
+
+/// What the model said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The text, without `prefill`.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What it cost.
+    pub usage: Usage,
+    /// Mean log-probability of its tokens.
+    pub mean_logprob: f32,
+}
+
+/// Why a call gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A hard limit of the run was reached; names the limit.
+    #[error("{0}")]
+    Budget(String),
+    /// The prompt does not fit the model's context.
+    #[error("the prompt has {n_tokens} tokens, but the model's context holds {n_ctx}")]
+    TooLong {
+        /// Tokens of the prompt.
+        n_tokens: usize,
+        /// Tokens of the context.
+        n_ctx: usize,
+    },
+    /// The chat template cannot take the conversation.
+    #[error("chat template")]
+    Template(#[from] tokenizer::Error),
+    /// The engine refused or failed.
+    #[error("engine")]
+    Engine(#[from] engine::Error),
+}
+
+/// A future of a boxed call.
+pub type Thinking<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
+
+/// Something that completes conversations.
+pub trait Mind: Send + Sync {
+    /// Completes one conversation; calls that run at the same time share batches and prefixes.
+    fn complete(&self, call: Call) -> Thinking<'_>;
+
+    /// Tokens of a text.
+    fn count(&self, text: &str) -> usize;
+
+    /// Tokens that fit a prompt and its completion.
+    fn n_ctx(&self) -> usize;
+}
+
+/// The hard limits of a run, counted over all its calls.
+#[derive(Debug)]
+pub struct Budget {
+    deadline: Option<Instant>,
+    max_tokens: Option<u64>,
+    used_tokens: AtomicU64,
+}
+
+impl Budget {
+    /// A budget that begins now.
+    pub fn new(max_time: Option<Duration>, max_tokens: Option<u64>) -> Self {
+        Self { deadline: max_time.map(|time| Instant::now() + time), max_tokens, used_tokens: AtomicU64::new(0) }
+    }
+
+    /// When the time is up.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The limit that is reached, if one is.
+    pub fn spent(&self) -> Option<String> {
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Some("the time limit was reached".into());
+        }
+        let used = self.used_tokens.load(Ordering::Relaxed);
+        self.max_tokens.filter(|most| used >= *most).map(|most| format!("the limit of {most} tokens was reached"))
+    }
+
+    /// Tokens left, or `None` without a limit.
+    pub fn tokens_left(&self) -> Option<u64> {
+        self.max_tokens.map(|most| most.saturating_sub(self.used_tokens.load(Ordering::Relaxed)))
+    }
+
+    /// Counts tokens that were read or written.
+    pub fn take(&self, n_tokens: u64) {
+        self.used_tokens.fetch_add(n_tokens, Ordering::Relaxed);
+    }
+}
+
+/// Receives tokens as they come, for display.
+pub type TokenSink = dyn Fn(&'static str, Option<StepId>, &str) + Send + Sync;
+
+/// The engine as a [`Mind`], under a budget.
+pub struct EngineMind {
+    engine: Engine,
+    budget: std::sync::Arc<Budget>,
+    on_token: Box<TokenSink>,
+}
+
+impl EngineMind {
+    /// A mind over a running engine.
+    ///
+    /// # Errors
+    /// [`tokenizer::Error::NoTemplate`] if the model cannot hold conversations.
+    pub fn new(engine: Engine, budget: std::sync::Arc<Budget>, on_token: Box<TokenSink>) -> Result<Self, Error> {
+        if engine.template().is_none() {
+            return Err(Error::Template(tokenizer::Error::NoTemplate));
+        }
+        Ok(Self { engine, budget, on_token })
+    }
+
+    fn request(&self, call: Call) -> Result<Request, Error> {
+        let template = self.engine.template().ok_or(tokenizer::Error::NoTemplate)?;
+        let mut tokens = template.render_tokens(self.engine.tokenizer(), &call.messages, &[], true)?;
+        tokens.extend(self.engine.tokenizer().encode(&call.prefill, Special::AsText));
+        let n_ctx = self.engine.n_ctx();
+        if tokens.len() + 1 >= n_ctx {
+            return Err(Error::TooLong { n_tokens: tokens.len(), n_ctx });
+        }
+        let left = self.budget.tokens_left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        if left <= tokens.len() {
+            return Err(Error::Budget("the token limit leaves no room for another call".into()));
+        }
+        let mut request = Request::new(Prompt::Tokens(tokens), call.max_tokens.min(left).max(1));
+        (request.sampling, request.grammar, request.stop) = (call.sampling, call.grammar, call.stop);
+        request.tag = Tag { role: call.purpose, step: call.step, run: None };
+        Ok(request)
+    }
+
+    async fn run(&self, call: Call) -> Result<Reply, Error> {
+        if let Some(what) = self.budget.spent() {
+            return Err(Error::Budget(what));
+        }
+        let (purpose, step) = (call.purpose, call.step);
+        let mut stream = self.engine.submit(self.request(call)?)?;
+        loop {
+            let delta = match self.budget.deadline() {
+                None => stream.recv().await,
+                Some(deadline) => match tokio::time::timeout_at(deadline.into(), stream.recv()).await {
+                    Ok(delta) => delta,
+                    Err(_) => return Err(Error::Budget("the time limit was reached".into())),
+                },
+            };
+            match delta {
+                Some(Delta::Token { text, .. }) => (self.on_token)(purpose, step, &text),
+                Some(Delta::Done(done)) => {
+                    let fresh = done.usage.prompt_tokens - done.usage.cached_tokens;
+                    self.budget.take((fresh + done.usage.decoded_tokens) as u64);
+                    let (finish, usage, mean_logprob) = (done.finish, done.usage, done.mean_logprob);
+                    return Ok(Reply { text: done.text, finish, usage, mean_logprob });
+                }
+                Some(Delta::Failed(error)) => return Err(error.into()),
+                None => return Err(engine::Error::Stopped("the stream ended early".into()).into()),
+            }
+        }
+    }
+}
+
+impl Mind for EngineMind {
+    fn complete(&self, call: Call) -> Thinking<'_> {
+        Box::pin(self.run(call))
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.engine.tokenizer().encode(text, Special::AsText).len()
+    }
+
+    fn n_ctx(&self) -> usize {
+        self.engine.n_ctx()
+    }
+}

@@ -1,0 +1,276 @@
+//! Makes plans: the first one, and the one that completes what a first one left undone.
+
+use super::brief::{self, Brief, Deliverable};
+use super::driver::Journal;
+use super::event::Event;
+use super::machine::{Phase, State};
+use super::mind::{self, Call, Mind};
+use super::plan::{self, MAX_STEPS, Step};
+use super::prompt::{self, Prompt, Segment};
+use super::score::Menu;
+use super::survey::{Survey, survey};
+use crate::tool::{self, Registry, Workspace};
+use crate::types::{Grammar, Message, Role, Sampling, StepId};
+
+/// Words by which a goal asks for a file without naming one.
+const WRITING: &[&str] = &["save", "write", "file", "store", "export", "create"];
+
+/// Plans the run's goal, or the rest of it.
+pub async fn plan(journal: &Journal, state: &State, round: u32) {
+    let run = journal.run();
+    if let (0, Some(steps)) = (round, &run.options.plan) {
+        return journal.emit(match plan::check(steps, &[], &run.registry) {
+            Ok(()) => Event::Planned { round, steps: steps.clone() },
+            Err(error) => Event::PlanFailed { error: error.to_string() },
+        });
+    }
+    let brief = state.brief.clone().unwrap_or_default();
+    let found = match survey(&run.workspace, &brief) {
+        Ok(found) => found,
+        Err(error) => return journal.emit(Event::PlanFailed { error: error.to_string() }),
+    };
+    let made = make(journal, state, &found, &brief, round).await;
+    journal.emit(match made {
+        Ok(steps) => Event::Planned { round, steps },
+        Err(mind::Error::Budget(what)) => Event::BudgetSpent { what },
+        Err(error) => Event::PlanFailed { error: chain(&error) },
+    });
+}
+
+/// An error with its sources.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(&format!(": {source}"));
+        next = source.source();
+    }
+    text
+}
+
+async fn make(
+    journal: &Journal,
+    state: &State,
+    found: &Survey,
+    brief: &Brief,
+    round: u32,
+) -> Result<Vec<Step>, mind::Error> {
+    let run = journal.run();
+    let done = done(state);
+    let outputs: Vec<String> = open_outputs(state, brief);
+    let mut menu = menu(&run.registry, found, brief, &run.goal, &outputs);
+    (menu.done, menu.first) = (&done, state.next_id());
+    menu.max_steps = run.options.max_steps.map_or(MAX_STEPS, |most| (most as usize).saturating_sub(state.steps.len()));
+    menu.max_steps = menu.max_steps.clamp(1, MAX_STEPS);
+    let failed = failed_tools(state);
+    if round > 0 {
+        menu.excluded = &failed;
+        (menu.free_output, menu.may_be_empty) = (false, false);
+    }
+    let messages = conversation(&run.registry, state, &run.goal, round);
+    let reply = run.mind.complete(call(messages, menu.grammar(), round)).await?;
+    journal.emit(Event::ModelCalled {
+        step: None,
+        purpose: "plan".into(),
+        usage: reply.usage,
+        text: reply.text.clone(),
+    });
+    Ok(read(&reply.text, menu.first, brief))
+}
+
+/// Tools that every one of their steps failed with.
+fn failed_tools(state: &State) -> Vec<String> {
+    let has = |tool: &str, phase: Phase| state.steps.iter().any(|step| step.step.tool == tool && step.phase == phase);
+    let mut tools: Vec<String> = state.steps.iter().map(|step| step.step.tool.clone()).collect();
+    tools.retain(|tool| has(tool, Phase::Failed) && !has(tool, Phase::Done));
+    tools.dedup();
+    tools
+}
+
+fn done(state: &State) -> Vec<StepId> {
+    state.steps.iter().filter(|step| step.phase == Phase::Done).map(|step| step.step.id).collect()
+}
+
+/// What a first plan of this goal may be made of.
+fn menu<'a>(
+    registry: &'a Registry,
+    found: &'a Survey,
+    brief: &'a Brief,
+    goal: &str,
+    outputs: &'a [String],
+) -> Menu<'a> {
+    let repeats = !brief.folders.is_empty() || speaks_of_items(goal);
+    Menu {
+        registry,
+        tables: &found.tables,
+        texts: &found.texts,
+        items: if repeats { &found.items } else { &[] },
+        outputs,
+        folders: &brief.folders,
+        free_output: brief.write.is_empty() && speaks_of_writing(goal),
+        done: &[],
+        first: StepId(1),
+        max_steps: MAX_STEPS,
+        may_be_empty: outputs.is_empty(),
+        excluded: &[],
+    }
+}
+
+fn call(messages: Vec<Message>, grammar: String, round: u32) -> Call {
+    let temperature = if round == 0 { 0.0 } else { 0.4 };
+    Call {
+        purpose: "plan",
+        step: None,
+        messages,
+        prefill: String::new(),
+        grammar: Some(Grammar::Lark(grammar)),
+        sampling: Sampling { temperature, seed: u64::from(round), ..Sampling::default() },
+        stop: Vec::new(),
+        max_tokens: 900,
+    }
+}
+
+/// Steps for a sub-goal, appended to the plan.
+///
+/// # Errors
+/// Those of the model's call.
+pub async fn expand(journal: &Journal, state: &State, step: &Step) -> Result<Vec<Step>, mind::Error> {
+    let run = journal.run();
+    let brief = Brief {
+        write: step.file().map(|path| Deliverable { path: path.to_owned() }).into_iter().collect(),
+        ..Brief::default()
+    };
+    let Ok(found) = survey(&run.workspace, &brief) else { return Ok(Vec::new()) };
+    let (done, outputs) = (done(state), open_outputs(state, &brief));
+    let mut menu = menu(&run.registry, &found, &brief, &step.task, &outputs);
+    let excluded = ["goal".to_owned()];
+    (menu.done, menu.first, menu.excluded, menu.may_be_empty) = (&done, state.next_id(), &excluded, false);
+    let text = state.survey.as_ref().map_or("", |(text, _)| text.as_str());
+    let prompt = with_plan(prompt::planning(prompt::system(&run.registry), text, &run.goal), state);
+    let asked = format!("Step {} is a goal of its own: {}\nIts plan:", step.id, step.task);
+    let messages = prompt.push(Segment::Step, Role::User, asked).messages();
+    let reply = run.mind.complete(call(messages, menu.grammar(), 0)).await?;
+    let (usage, text) = (reply.usage, reply.text.clone());
+    journal.emit(Event::ModelCalled { step: Some(step.id), purpose: "plan".into(), usage, text });
+    Ok(read(&reply.text, menu.first, &brief))
+}
+
+/// A plan that is made without a run: nothing is journaled or changed.
+pub struct Preview {
+    /// The grammar that the planner decodes under.
+    pub grammar: String,
+    messages: Vec<Message>,
+    brief: Brief,
+}
+
+/// Looks at the workspace and prepares the planner's call.
+///
+/// # Errors
+/// As [`Workspace::list`].
+pub fn preview(workspace: &Workspace, registry: &Registry, goal: &str) -> Result<Preview, tool::Error> {
+    let entries = workspace.list("", None)?;
+    let paths: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
+    let brief = brief::read(goal, &paths);
+    let found = survey(workspace, &brief)?;
+    let outputs: Vec<String> = brief.write.iter().map(|wanted| wanted.path.clone()).collect();
+    let grammar = menu(registry, &found, &brief, goal, &outputs).grammar();
+    let messages = prompt::planning(prompt::system(registry), &found.text, goal).messages();
+    Ok(Preview { grammar, messages, brief })
+}
+
+impl Preview {
+    /// Makes the plan.
+    ///
+    /// # Errors
+    /// Those of the model's call.
+    pub async fn plan(self, mind: &dyn Mind) -> Result<Vec<Step>, mind::Error> {
+        let reply = mind.complete(call(self.messages, self.grammar, 0)).await?;
+        Ok(read(&reply.text, StepId(1), &self.brief))
+    }
+}
+
+/// Steps of the planner's text. A text that was cut off at the token limit keeps its whole steps.
+fn read(text: &str, first: StepId, brief: &Brief) -> Vec<Step> {
+    let mut steps = plan::parse(text, first).ok();
+    let mut end = text.len();
+    while steps.is_none() {
+        let Some(brace) = text[..end].rfind('}') else { break };
+        steps = plan::parse(&format!("{}]}}", &text[..=brace]), first).ok();
+        end = brace;
+    }
+    plan::settle(steps.unwrap_or_default(), brief, first)
+}
+
+/// Files that the goal asks for and that no finished step has made.
+fn open_outputs(state: &State, brief: &Brief) -> Vec<String> {
+    let is_open = |path: &&String| match &state.unmet {
+        Some(unmet) => unmet.iter().any(|unmet| unmet.path == **path) || failed(state, path),
+        None => true,
+    };
+    brief.write.iter().map(|wanted| &wanted.path).filter(is_open).cloned().collect()
+}
+
+fn failed(state: &State, path: &str) -> bool {
+    let of_path = state.steps.iter().filter(|step| step.step.file() == Some(path));
+    of_path.clone().any(|step| step.phase != Phase::Done) && !of_path.clone().any(|step| step.phase == Phase::Done)
+}
+
+fn speaks_of_items(goal: &str) -> bool {
+    words(goal).any(|word| ["each", "every"].contains(&word.as_str()))
+}
+
+fn speaks_of_writing(goal: &str) -> bool {
+    words(goal).any(|word| WRITING.contains(&word.as_str()))
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase)
+}
+
+/// The first plan's conversation, and for a later round what came of it.
+fn conversation(registry: &Registry, state: &State, goal: &str, round: u32) -> Vec<Message> {
+    let survey = state.survey.as_ref().map_or("", |(text, _)| text.as_str());
+    let prompt = prompt::planning(prompt::system(registry), survey, goal);
+    if round == 0 {
+        return prompt.messages();
+    }
+    with_plan(prompt, state)
+        .push(
+            Segment::Step,
+            Role::User,
+            format!("{}\nPlan what is still to be done. The rest of the plan:", report(state)),
+        )
+        .messages()
+}
+
+/// Adds the plan as the model's own turn, as it stands in every prompt that follows it.
+pub fn with_plan(prompt: Prompt, state: &State) -> Prompt {
+    let steps: Vec<serde_json::Value> = state.steps.iter().map(|step| shown(&step.step)).collect();
+    prompt.push(Segment::Plan, Role::Assistant, serde_json::json!({ "steps": steps }).to_string())
+}
+
+/// A step as the planner writes it, without its id.
+fn shown(step: &Step) -> serde_json::Value {
+    let mut json = serde_json::to_value(step).unwrap_or_default();
+    if let Some(fields) = json.as_object_mut() {
+        fields.shift_remove("id");
+    }
+    json
+}
+
+/// What became of the steps so far, in words.
+fn report(state: &State) -> String {
+    let mut text = String::from("What happened so far:\n");
+    for step in &state.steps {
+        let what = match step.phase {
+            Phase::Done => "done".to_owned(),
+            Phase::Skipped => "skipped, because what it needs failed".to_owned(),
+            _ => step.failures.last().map_or("not done".to_owned(), |failure| format!("failed: {}", failure.error)),
+        };
+        text.push_str(&format!("{} {}: {what}\n", step.step.id, step.step.tool));
+    }
+    for unmet in state.unmet.iter().flatten() {
+        text.push_str(&format!("Still missing: {}\n", unmet.what));
+    }
+    text
+}

@@ -1,0 +1,198 @@
+//! What lies in the workspace, found by code before any model is asked.
+//!
+//! Deterministic: the same folder gives the same text, so the text can be a cached prefix. Bounded: a
+//! folder of ten thousand files costs no more of the context than one of fifty.
+//! Must not know: the engine, plans.
+
+use std::collections::BTreeMap;
+
+use super::brief::Brief;
+use crate::tool::table::{self, ColumnType};
+use crate::tool::{Error, Workspace};
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Survey {
+    /// What the prompts show.
+    pub text: String,
+    /// Every file, relative.
+    pub paths: Vec<String>,
+    /// Files that hold a table.
+    pub tables: Vec<String>,
+    /// Files that hold text, then folders that hold files (`notes/`).
+    pub texts: Vec<String>,
+    /// What a step can be repeated over: `file in notes`, `line of list.txt`.
+    pub items: Vec<String>,
+}
+
+/// Files described one by one; beyond it they are only counted.
+const MAX_DESCRIBED: usize = 60;
+/// Files that plans may name.
+const MAX_NAMED: usize = 150;
+/// Text files up to this size are shown whole.
+const SHOWN_WHOLE: u64 = 400;
+/// All descriptions together.
+const MAX_CHARS: usize = 6000;
+/// A file with more lines is no list of items.
+const MAX_LIST_LINES: usize = 100;
+
+/// Looks at every file of the workspace.
+///
+/// # Errors
+/// As [`Workspace::list`].
+pub fn survey(workspace: &Workspace, brief: &Brief) -> Result<Survey, Error> {
+    let entries = workspace.list("", None)?;
+    let mut found = Survey::default();
+    let mut per_folder: BTreeMap<String, usize> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.is_folder) {
+        found.paths.push(entry.path.clone());
+        if let Some((folder, _)) = entry.path.rsplit_once('/') {
+            *per_folder.entry(folder.to_owned()).or_default() += 1;
+        }
+        let (kind, line) = if lines.len() < MAX_DESCRIBED {
+            describe(workspace, &entry.path, entry.bytes)
+        } else {
+            (Kind::by_name(&entry.path), String::new())
+        };
+        if !line.is_empty() {
+            lines.push(line);
+        }
+        if found.tables.len() + found.texts.len() < MAX_NAMED {
+            match kind {
+                Kind::Table => found.tables.push(entry.path.clone()),
+                Kind::Text { n_lines } => {
+                    if (2..=MAX_LIST_LINES).contains(&n_lines) && is_list(&entry.path) {
+                        found.items.push(format!("line of {}", entry.path));
+                    }
+                    found.texts.push(entry.path.clone());
+                }
+                Kind::Other => {}
+            }
+        }
+    }
+    for (folder, n_files) in &per_folder {
+        found.texts.push(format!("{folder}/"));
+        if *n_files > 1 {
+            found.items.insert(0, format!("file in {folder}"));
+        }
+    }
+    if found.paths.len() > 1 && found.paths.iter().any(|path| !path.contains('/')) {
+        found.items.push("file in .".to_owned());
+    }
+    found.text = text(&lines, found.paths.len(), workspace, brief);
+    Ok(found)
+}
+
+fn text(lines: &[String], n_files: usize, workspace: &Workspace, brief: &Brief) -> String {
+    let mut text = String::new();
+    let mut n_shown = 0;
+    for line in lines {
+        if text.chars().count() + line.chars().count() > MAX_CHARS {
+            break;
+        }
+        text.push_str(line);
+        text.push('\n');
+        n_shown += 1;
+    }
+    if n_files == 0 {
+        text.push_str("(no files)\n");
+    } else if n_shown < n_files {
+        text.push_str(&format!("… and {} more files\n", n_files - n_shown));
+    }
+    for path in &brief.missing {
+        let similar = workspace.similar(path);
+        if similar.is_empty() {
+            text.push_str(&format!("There is no file {path}.\n"));
+        } else {
+            text.push_str(&format!("There is no file {path}; the most similar ones are {}.\n", similar.join(", ")));
+        }
+    }
+    text
+}
+
+enum Kind {
+    Table,
+    Text { n_lines: usize },
+    Other,
+}
+
+impl Kind {
+    fn by_name(path: &str) -> Self {
+        if holds_table(path) { Self::Table } else { Self::Text { n_lines: 0 } }
+    }
+}
+
+fn extension(path: &str) -> String {
+    path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, e)| e.to_lowercase()).unwrap_or_default()
+}
+
+fn holds_table(path: &str) -> bool {
+    matches!(
+        extension(path).as_str(),
+        "csv" | "tsv" | "tab" | "json" | "jsonl" | "ndjson" | "db" | "sqlite" | "sqlite3"
+    )
+}
+
+fn is_list(path: &str) -> bool {
+    matches!(extension(path).as_str(), "txt" | "md" | "text" | "lst" | "")
+}
+
+fn describe(workspace: &Workspace, path: &str, bytes: u64) -> (Kind, String) {
+    if holds_table(path)
+        && let Ok(peek) = table::peek(workspace, path)
+    {
+        return (Kind::Table, describe_table(path, &peek));
+    }
+    match workspace.read_text(path) {
+        Ok(text) => {
+            let n_lines = text.lines().filter(|line| !line.trim().is_empty()).count();
+            let shown = if bytes <= SHOWN_WHOLE {
+                format!("- {path}: text, {n_lines} lines:\n{}", indent(text.trim()))
+            } else {
+                let words = text.split_whitespace().count();
+                let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+                format!("- {path}: text, {n_lines} lines, {words} words, begins: {}", clip(first, 80))
+            };
+            (Kind::Text { n_lines }, shown)
+        }
+        Err(_) => (Kind::Other, format!("- {path}: {bytes} bytes, not text")),
+    }
+}
+
+fn describe_table(path: &str, peek: &table::Peek) -> String {
+    let columns: Vec<String> = peek
+        .columns
+        .iter()
+        .zip(&peek.types)
+        .zip(&peek.examples)
+        .map(|((name, kind), examples)| {
+            let kind = match kind {
+                ColumnType::Text => "",
+                ColumnType::Integer | ColumnType::Real => " number",
+                ColumnType::Date => " date",
+                ColumnType::Boolean => " boolean",
+            };
+            let examples = if examples.is_empty() { String::new() } else { format!(" ({})", examples.join("|")) };
+            format!("{name}{kind}{examples}")
+        })
+        .collect();
+    let bad = if peek.n_bad == 0 { String::new() } else { format!(", {} of them damaged", peek.n_bad) };
+    let mut text = format!("- {path}: table, {} rows{bad}; columns: {}", peek.n_rows, columns.join(", "));
+    for row in peek.first_rows.iter().take(2) {
+        let cells: Vec<String> = row.iter().map(crate::tool::format::cell_text).collect();
+        text.push_str(&format!("\n    {}", clip(&cells.join(", "), 160)));
+    }
+    text
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn clip(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
