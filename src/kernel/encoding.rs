@@ -1,6 +1,7 @@
-//! The block encodings of GGUF, read as affine groups: `w = scale·q − min` with unsigned `q`.
+//! The block encodings of GGUF, read as affine groups: `w = d·scale·q − dmin·min` with unsigned `q` and small integers
+//! `scale` and `min`.
 //!
-//! Symmetric encodings count from an offset, a power of two: `w = scale·(q − offset)`. Here is the one place that
+//! Symmetric encodings count from an offset, a power of two: `w = d·scale·(q − offset)`. Here is the one place that
 //! knows how an encoding lays out its bits; packing and [`dequantize`] both read through [`Encoding`].
 //!
 //! Invariant: a block is read only as a slice of exactly `Dtype::block_bytes` bytes.
@@ -18,15 +19,24 @@ pub(super) const MAX_BLOCK: usize = 256;
 pub(super) struct Block {
     /// Unsigned codes.
     pub q: [u8; MAX_BLOCK],
-    /// One scale per group.
-    pub scale: [f32; MAX_BLOCK / 16],
+    /// One scale per group; 1 where the block is one group.
+    pub scale: [i8; MAX_BLOCK / 16],
     /// One minimum per group; unused by symmetric encodings.
-    pub min: [f32; MAX_BLOCK / 16],
+    pub min: [i8; MAX_BLOCK / 16],
+    /// Factor of the scales.
+    pub d: f16,
+    /// Factor of the minima.
+    pub dmin: f16,
 }
 
 impl Block {
-    pub(super) const ZERO: Block =
-        Block { q: [0; MAX_BLOCK], scale: [0.0; MAX_BLOCK / 16], min: [0.0; MAX_BLOCK / 16] };
+    pub(super) const ONES: Block = Block {
+        q: [0; MAX_BLOCK],
+        scale: [1; MAX_BLOCK / 16],
+        min: [1; MAX_BLOCK / 16],
+        d: f16::ZERO,
+        dmin: f16::ZERO,
+    };
 }
 
 /// How the codes of an encoding turn into weights.
@@ -36,7 +46,7 @@ pub(super) struct Encoding {
     pub group: usize,
     /// Logarithm of what is subtracted from every code, or `None` if each group has its own minimum.
     pub offset_log2: Option<u32>,
-    /// Fills in a block from its bytes.
+    /// Fills in a block from its bytes. Blocks of one group leave its scale and minimum alone, at 1.
     pub decode: fn(&[u8], &mut Block),
 }
 
@@ -60,8 +70,8 @@ impl Encoding {
     }
 }
 
-fn half(bytes: &[u8], at: usize) -> f32 {
-    f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32()
+fn half(bytes: &[u8], at: usize) -> f16 {
+    f16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// 32 codes from 16 bytes: low nibbles first, then high ones.
@@ -81,31 +91,31 @@ fn fifth_bits(bits: &[u8], q: &mut [u8]) {
 }
 
 fn decode_q4_0(bytes: &[u8], block: &mut Block) {
-    block.scale[0] = half(bytes, 0);
+    block.d = half(bytes, 0);
     nibbles(&bytes[2..], &mut block.q);
 }
 
 fn decode_q4_1(bytes: &[u8], block: &mut Block) {
-    block.scale[0] = half(bytes, 0);
-    block.min[0] = -half(bytes, 2);
+    block.d = half(bytes, 0);
+    block.dmin = -half(bytes, 2);
     nibbles(&bytes[4..], &mut block.q);
 }
 
 fn decode_q5_0(bytes: &[u8], block: &mut Block) {
-    block.scale[0] = half(bytes, 0);
+    block.d = half(bytes, 0);
     nibbles(&bytes[6..], &mut block.q);
     fifth_bits(&bytes[2..6], &mut block.q);
 }
 
 fn decode_q5_1(bytes: &[u8], block: &mut Block) {
-    block.scale[0] = half(bytes, 0);
-    block.min[0] = -half(bytes, 2);
+    block.d = half(bytes, 0);
+    block.dmin = -half(bytes, 2);
     nibbles(&bytes[8..], &mut block.q);
     fifth_bits(&bytes[4..8], &mut block.q);
 }
 
 fn decode_q8_0(bytes: &[u8], block: &mut Block) {
-    block.scale[0] = half(bytes, 0);
+    block.d = half(bytes, 0);
     for (q, byte) in block.q[..32].iter_mut().zip(&bytes[2..34]) {
         *q = byte ^ 0x80;
     }
@@ -122,10 +132,10 @@ fn two_bits(bytes: &[u8], q: &mut [u8; MAX_BLOCK]) {
 /// `scales[16] | codes[64] | d | dmin`
 fn decode_q2_k(bytes: &[u8], block: &mut Block) {
     two_bits(&bytes[16..80], &mut block.q);
-    let (d, dmin) = (half(bytes, 80), half(bytes, 82));
+    (block.d, block.dmin) = (half(bytes, 80), half(bytes, 82));
     for (i, scales) in bytes[..16].iter().enumerate() {
-        block.scale[i] = d * f32::from(scales & 15);
-        block.min[i] = dmin * f32::from(scales >> 4);
+        block.scale[i] = (scales & 15) as i8;
+        block.min[i] = (scales >> 4) as i8;
     }
 }
 
@@ -135,17 +145,19 @@ fn decode_q3_k(bytes: &[u8], block: &mut Block) {
     for (i, q) in block.q.iter_mut().enumerate() {
         *q |= ((bytes[i % 32] >> (i / 32)) & 1) << 2;
     }
-    let (scales, d) = (&bytes[96..108], half(bytes, 108));
+    block.d = half(bytes, 108);
+    let scales = &bytes[96..108];
     for i in 0..16 {
         let low = if i < 8 { scales[i] & 15 } else { scales[i - 8] >> 4 };
         let high = (scales[8 + i % 4] >> (2 * (i / 4))) & 3;
-        block.scale[i] = d * (f32::from(low | high << 4) - 32.0);
+        block.scale[i] = (low | high << 4) as i8 - 32;
     }
 }
 
 /// The eight 6-bit scales and minima that Q4_K and Q5_K keep in 12 bytes.
 fn six_bit_scales(bytes: &[u8], block: &mut Block) {
-    let (d, dmin, packed) = (half(bytes, 0), half(bytes, 2), &bytes[4..16]);
+    (block.d, block.dmin) = (half(bytes, 0), half(bytes, 2));
+    let packed = &bytes[4..16];
     for i in 0..8 {
         let (scale, min) = if i < 4 {
             (packed[i] & 63, packed[i + 4] & 63)
@@ -153,8 +165,8 @@ fn six_bit_scales(bytes: &[u8], block: &mut Block) {
             let high = |byte: u8| byte >> 6 << 4;
             (packed[i + 4] & 15 | high(packed[i - 4]), packed[i + 4] >> 4 | high(packed[i]))
         };
-        block.scale[i] = d * f32::from(scale);
-        block.min[i] = dmin * f32::from(min);
+        block.scale[i] = scale as i8;
+        block.min[i] = min as i8;
     }
 }
 
@@ -196,9 +208,9 @@ fn decode_q6_k(bytes: &[u8], block: &mut Block) {
             q[l + 96] = low[l + 32] >> 4 | (high[l] >> 6) << 4;
         }
     }
-    let d = half(bytes, 208);
+    block.d = half(bytes, 208);
     for (scale, byte) in block.scale.iter_mut().zip(&bytes[192..208]) {
-        *scale = d * f32::from(*byte as i8);
+        *scale = *byte as i8;
     }
 }
 
@@ -210,7 +222,7 @@ pub fn dequantize(dtype: Dtype, bytes: &[u8], out: &mut [f32]) -> Result<(), Err
     check_length(dtype, bytes, 1, out.len())?;
     match (dtype, Encoding::of(dtype)) {
         (_, Some(encoding)) => {
-            let mut block = Block::ZERO;
+            let mut block = Block::ONES;
             let blocks = bytes.chunks_exact(dtype.block_bytes());
             for (bytes, out) in blocks.zip(out.chunks_exact_mut(dtype.block_elements())) {
                 (encoding.decode)(bytes, &mut block);
@@ -252,7 +264,7 @@ pub fn dequantize_row(dtype: Dtype, bytes: &[u8], row: usize, out: &mut [f32]) -
 fn weights(encoding: &Encoding, block: &Block, out: &mut [f32]) {
     for (group, out) in out.chunks_exact_mut(encoding.group).enumerate() {
         let q = &block.q[group * encoding.group..];
-        let scale = block.scale[group];
+        let scale = block.d.to_f32() * f32::from(block.scale[group]);
         match encoding.offset_log2 {
             Some(log2) => {
                 let offset = 1 << log2;
@@ -261,7 +273,7 @@ fn weights(encoding: &Encoding, block: &Block, out: &mut [f32]) {
                 }
             }
             None => {
-                let min = block.min[group];
+                let min = block.dmin.to_f32() * f32::from(block.min[group]);
                 for (out, q) in out.iter_mut().zip(q) {
                     *out = scale * f32::from(*q) - min;
                 }

@@ -7,12 +7,15 @@
 //! - 6 bits: the same four lines, and two more: bits `2t` and `2t + 1` of line `4 + h` belong to quad `4h + t`;
 //! - 8 bits: line `j` holds quad `j`.
 //!
-//! Its scales, and its minima where the encoding has them, are vectors of 16 half-precision numbers: one scale per
-//! group of 16 or 32 columns, then as many minima. Two of them fill a line, so a unit with one vector shares its line
-//! of scales with its neighbour: such units lie in pairs, the codes of both before the scales of both. A block of rows
-//! is thereby one stream of whole lines, read front to back. Half precision loses nothing that matters: every scale in a GGUF
-//! file is an `f16` times an integer, so it is a multiple of 2^-24 and below 2^-14 exact, above rounded by 2^-12 of
-//! itself at most.
+//! Units that lie together have the codes of all of them before the scales of all of them, so that a block of rows is
+//! one stream of whole lines, read front to back. Scales are vectors, one element per row; minima, where the encoding
+//! has them, are vectors that follow the scales of their unit:
+//! - where a block of the encoding is one group of 32, a vector is 16 half-precision numbers, half a line; one or two
+//!   units lie together, so that they fill lines;
+//! - where it is 256 elements, a vector is 16 signed bytes, a quarter of a line; the eight units of a block lie
+//!   together, and before their vectors is a line of half-precision factors: of the scales, then of the minima.
+//!
+//! Nothing is rounded: a packed weight is the weight of the file.
 
 use super::simd::{Line, Simd};
 use crate::types::Dtype;
@@ -21,6 +24,8 @@ use crate::types::Dtype;
 pub(super) const ROWS: usize = 16;
 /// Columns of a unit.
 pub(super) const UNIT: usize = 32;
+/// Units of a block of 256 elements.
+const SUPER: usize = 256 / UNIT;
 /// Quads of a unit.
 pub(super) const QUADS: usize = UNIT / 4;
 
@@ -32,10 +37,13 @@ pub(super) trait Format: Send + Sync {
     const GROUPS: usize;
     /// Logarithm of the offset, or `None` where groups have minima.
     const OFFSET_LOG2: Option<u32>;
+    /// Whether scales are bytes with common factors.
+    const IN_BYTES: bool;
     /// How the units lie in a block.
     const PLACES: Places = Places {
         code_lines: Self::BITS as usize,
-        scale_vectors: if Self::OFFSET_LOG2.is_some() { Self::GROUPS } else { 2 * Self::GROUPS },
+        vectors: if Self::OFFSET_LOG2.is_some() { Self::GROUPS } else { 2 * Self::GROUPS },
+        in_bytes: Self::IN_BYTES,
     };
 }
 
@@ -45,23 +53,35 @@ pub(super) struct Places {
     /// Lines of codes per unit; the bits of a code.
     pub code_lines: usize,
     /// Vectors of scales and minima per unit.
-    pub scale_vectors: usize,
+    vectors: usize,
+    /// Whether scales are bytes with common factors.
+    pub in_bytes: bool,
 }
 
 impl Places {
-    /// Units that share their lines of scales.
+    /// Units that lie together.
     const fn together(self) -> usize {
-        1 + self.scale_vectors % 2
+        if self.in_bytes { SUPER } else { 1 + self.vectors % 2 }
+    }
+
+    /// Lines of scales of the units that lie together.
+    const fn scale_lines(self) -> usize {
+        if self.in_bytes { 1 + SUPER * self.vectors / 4 } else { self.together() * self.vectors / 2 }
     }
 
     /// Lines from the first of the units that lie together to the first of the next ones.
     const fn stride(self) -> usize {
-        self.together() * self.code_lines + self.together() * self.scale_vectors / 2
+        self.together() * self.code_lines + self.scale_lines()
     }
 
     /// Lines of so many units.
     pub(super) const fn n_lines(self, n_units: usize) -> usize {
         n_units.div_ceil(self.together()) * self.stride()
+    }
+
+    /// Lines per unit, rounded up.
+    pub(super) const fn lines_per_unit(self) -> usize {
+        self.stride().div_ceil(self.together())
     }
 
     /// The first line of a unit's codes.
@@ -70,21 +90,30 @@ impl Places {
         unit / self.together() * self.stride() + unit % self.together() * self.code_lines
     }
 
-    /// The line of a unit's `i`th vector of scales, and which half of it.
+    /// The line of factors of a unit, for scales in bytes.
+    #[inline(always)]
+    pub(super) const fn factors(self, unit: usize) -> usize {
+        unit / self.together() * self.stride() + self.together() * self.code_lines
+    }
+
+    /// The line of a unit's `i`th vector of scales, and which half or quarter of it.
     #[inline(always)]
     pub(super) const fn scale(self, unit: usize, i: usize) -> (usize, usize) {
-        let vector = unit % self.together() * self.scale_vectors + i;
-        (unit / self.together() * self.stride() + self.together() * self.code_lines + vector / 2, vector % 2)
+        let (line, vector) = (self.factors(unit), unit % self.together() * self.vectors + i);
+        if self.in_bytes { (line + 1 + vector / 4, vector % 4) } else { (line + vector / 2, vector % 2) }
     }
 }
 
 /// Codes of `BITS` bits in `GROUPS` groups per unit; an `OFFSET_LOG2` of 0 stands for groups with minima.
-pub(super) struct Codes<const BITS: u32, const GROUPS: usize, const OFFSET_LOG2: u32>;
+pub(super) struct Codes<const BITS: u32, const GROUPS: usize, const OFFSET_LOG2: u32, const IN_BYTES: bool>;
 
-impl<const BITS: u32, const GROUPS: usize, const OFFSET_LOG2: u32> Format for Codes<BITS, GROUPS, OFFSET_LOG2> {
+impl<const BITS: u32, const GROUPS: usize, const OFFSET_LOG2: u32, const IN_BYTES: bool> Format
+    for Codes<BITS, GROUPS, OFFSET_LOG2, IN_BYTES>
+{
     const BITS: u32 = BITS;
     const GROUPS: usize = GROUPS;
     const OFFSET_LOG2: Option<u32> = if OFFSET_LOG2 == 0 { None } else { Some(OFFSET_LOG2) };
+    const IN_BYTES: bool = IN_BYTES;
 }
 
 /// Calls `$then` with the layout of a quantized `$dtype` as the type `$format`.
@@ -92,14 +121,16 @@ macro_rules! with_format {
     ($dtype:expr, $format:ident => $then:expr, else $dense:expr) => {{
         use crate::kernel::format::Codes;
         match $dtype {
-            Dtype::Q4_0 => with_format!(@ $format = Codes<4, 1, 3>; $then),
-            Dtype::Q4_1 | Dtype::Q4_K => with_format!(@ $format = Codes<4, 1, 0>; $then),
-            Dtype::Q5_0 => with_format!(@ $format = Codes<5, 1, 4>; $then),
-            Dtype::Q5_1 | Dtype::Q5_K => with_format!(@ $format = Codes<5, 1, 0>; $then),
-            Dtype::Q8_0 => with_format!(@ $format = Codes<8, 1, 7>; $then),
-            Dtype::Q2_K => with_format!(@ $format = Codes<4, 2, 0>; $then),
-            Dtype::Q3_K => with_format!(@ $format = Codes<4, 2, 2>; $then),
-            Dtype::Q6_K => with_format!(@ $format = Codes<6, 2, 5>; $then),
+            Dtype::Q4_0 => with_format!(@ $format = Codes<4, 1, 3, false>; $then),
+            Dtype::Q4_1 => with_format!(@ $format = Codes<4, 1, 0, false>; $then),
+            Dtype::Q4_K => with_format!(@ $format = Codes<4, 1, 0, true>; $then),
+            Dtype::Q5_0 => with_format!(@ $format = Codes<5, 1, 4, false>; $then),
+            Dtype::Q5_1 => with_format!(@ $format = Codes<5, 1, 0, false>; $then),
+            Dtype::Q5_K => with_format!(@ $format = Codes<5, 1, 0, true>; $then),
+            Dtype::Q8_0 => with_format!(@ $format = Codes<8, 1, 7, false>; $then),
+            Dtype::Q2_K => with_format!(@ $format = Codes<4, 2, 0, true>; $then),
+            Dtype::Q3_K => with_format!(@ $format = Codes<4, 2, 2, true>; $then),
+            Dtype::Q6_K => with_format!(@ $format = Codes<6, 2, 5, true>; $then),
             Dtype::F32 | Dtype::F16 | Dtype::BF16 => $dense,
         }
     }};

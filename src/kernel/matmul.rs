@@ -159,7 +159,7 @@ fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[G
     let mut sums = [simd.splat(0.0); M];
     for unit in 0..n_units {
         let codes = F::PLACES.codes(unit);
-        simd.prefetch(lines, codes + AHEAD, F::PLACES.n_lines(1));
+        simd.prefetch(lines, codes + AHEAD, F::PLACES.lines_per_unit());
         // SAFETY: `unit` is below `n_units`, and the block has the lines of that many units, asserted above.
         let quads = unpack::<S, F>(simd, unsafe { lines.get_unchecked(codes..codes + F::PLACES.code_lines) });
         // SAFETY: `unit` is below `n_units`, the length of every `x`, asserted above.
@@ -167,7 +167,7 @@ fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[G
         let mut weighted = [simd.splat(0.0); M];
         for g in 0..F::GROUPS {
             // SAFETY: as above; the scales of that many units are there.
-            let scale = unsafe { load_scale::<S, F>(simd, lines, unit, g) };
+            let scale = unsafe { load_scale::<S, F>(simd, lines, unit, (g, false)) };
             let quads = &quads[g * QUADS / F::GROUPS..(g + 1) * QUADS / F::GROUPS];
             let dots = dots::<S, F, M>(simd, quads, groups, g);
             for m in 0..M {
@@ -175,7 +175,7 @@ fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[G
             }
             if F::OFFSET_LOG2.is_none() {
                 // SAFETY: as above; the minima of a unit follow its scales.
-                let min = unsafe { load_scale::<S, F>(simd, lines, unit, F::GROUPS + g) };
+                let min = unsafe { load_scale::<S, F>(simd, lines, unit, (g, true)) };
                 for m in 0..M {
                     let minus_sum = simd.floats(simd.splat_int(minus_sum::<F>(groups[m], g)));
                     weighted[m] = simd.fma(min, minus_sum, weighted[m]);
@@ -212,16 +212,22 @@ fn minus_sum<F: Format>(group: &Group, g: usize) -> i32 {
     group.minus_sums[if F::GROUPS == 1 { 2 } else { g }]
 }
 
-/// The `i`th vector of scales or minima of a unit.
+/// The scales of group `g` of a unit, or its minima.
 ///
 /// # Safety
-/// `lines` holds more than `unit` units, and `i < F::PLACES.scale_vectors`.
+/// `lines` holds more than `unit` units, `g < F::GROUPS`, and minima are asked for only where the format has them.
 #[inline(always)]
-unsafe fn load_scale<S: Simd, F: Format>(simd: S, lines: &[Line], unit: usize, i: usize) -> S::F {
-    let (line, half) = F::PLACES.scale(unit, i);
+unsafe fn load_scale<S: Simd, F: Format>(simd: S, lines: &[Line], unit: usize, (g, min): (usize, bool)) -> S::F {
+    let (line, part) = F::PLACES.scale(unit, g + if min { F::GROUPS } else { 0 });
     debug_assert!(line < lines.len());
-    // SAFETY: passed on to the caller.
-    simd.load_f16(&unsafe { lines.get_unchecked(line) }.halves()[half])
+    // SAFETY: passed on to the caller: the places of a unit's scales lie among the lines of its block.
+    let line = unsafe { lines.get_unchecked(line) };
+    if !F::IN_BYTES {
+        return simd.load_f16(&line.halves()[part]);
+    }
+    // SAFETY: as above; the line of factors lies before the line of the scales.
+    let factors = unsafe { lines.get_unchecked(F::PLACES.factors(unit)) };
+    simd.mul(simd.load_f16(&factors.halves()[usize::from(min)]), simd.floats(simd.load_bytes(&line.quarters()[part])))
 }
 
 /// [`Simd::dot4`] with the bits of the format, which a constant expression cannot yet pass on.

@@ -86,19 +86,29 @@ fn pack_coded_row(dtype: Dtype, encoding: &Encoding, places: Places, row: (usize
     let (row, bytes) = row;
     let groups = UNIT / encoding.group;
     let units_per_block = dtype.block_elements() / UNIT;
-    let mut block = Block::ZERO;
+    let mut block = Block::ONES;
     for (i, bytes) in bytes.chunks_exact(dtype.block_bytes()).enumerate() {
         (encoding.decode)(bytes, &mut block);
         for (u, q) in block.q.as_chunks::<UNIT>().0[..units_per_block].iter().enumerate() {
-            let unit = i * units_per_block + u;
-            let codes = places.codes(unit);
+            let codes = places.codes(i * units_per_block + u);
             write_codes(row, q, &mut lines[codes..codes + places.code_lines]);
-            for g in 0..groups {
-                write_half(lines, places.scale(unit, g), row, f16::from_f32(block.scale[u * groups + g]));
-                if encoding.offset_log2.is_none() {
-                    let min = f16::from_f32(block.min[u * groups + g]);
-                    write_half(lines, places.scale(unit, groups + g), row, min);
-                }
+        }
+        let first = i * units_per_block;
+        let has_min = encoding.offset_log2.is_none();
+        if !places.in_bytes {
+            write_half(lines, places.scale(first, 0), row, block.d);
+            if has_min {
+                write_half(lines, places.scale(first, 1), row, block.dmin);
+            }
+            continue;
+        }
+        write_half(lines, (places.factors(first), 0), row, block.d);
+        write_half(lines, (places.factors(first), 1), row, block.dmin);
+        for group in 0..units_per_block * groups {
+            let (unit, g) = (first + group / groups, group % groups);
+            write_byte(lines, places.scale(unit, g), row, block.scale[group]);
+            if has_min {
+                write_byte(lines, places.scale(unit, groups + g), row, block.min[group]);
             }
         }
     }
@@ -108,6 +118,11 @@ fn pack_coded_row(dtype: Dtype, encoding: &Encoding, places: Places, row: (usize
 fn write_half(lines: &mut [Line], (line, half): (usize, usize), row: usize, x: f16) {
     let at = 32 * half + 2 * row;
     lines[line].0[at..at + 2].copy_from_slice(&x.to_ne_bytes());
+}
+
+/// Writes lane `row` of the vector of 16 bytes in quarter `quarter` of a line.
+fn write_byte(lines: &mut [Line], (line, quarter): (usize, usize), row: usize, x: i8) {
+    lines[line].0[16 * quarter + row] = x as u8;
 }
 
 fn pack_dense_row(dtype: Dtype, bytes: &[u8], row: usize, lines: &mut [Line]) {

@@ -58,10 +58,11 @@ fn store_at<S: Simd>(simd: S, value: S::F, to: &mut [f32], i: usize) {
 /// # Source
 /// arXiv:1910.07467.
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32], threads: &Threads) {
-    rms_norm_on(isa(), x, weight, eps, out, threads);
+    rms_norm_on(isa(), x, (weight, eps), out, threads);
 }
 
-pub(super) fn rms_norm_on(isa: Isa, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32], threads: &Threads) {
+pub(super) fn rms_norm_on(isa: Isa, x: &[f32], scale: (&[f32], f32), out: &mut [f32], threads: &Threads) {
+    let (weight, eps) = scale;
     let dim = weight.len().max(1);
     assert!(x.len() == out.len() && x.len().is_multiple_of(dim), "normalizing {} by rows of {dim}", x.len());
     let piece = PIECE.div_ceil(dim) * dim;

@@ -167,6 +167,11 @@ impl Simd for Avx2 {
         avx2!((_mm256_load_si256(from), _mm256_load_si256(from.add(1))))
     }
     #[inline(always)]
+    fn load_bytes(self, x: &[i8; LANES]) -> I {
+        let bytes = avx2!(_mm_loadu_si128(x.as_ptr().cast()));
+        avx2!((_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128::<8>(bytes))))
+    }
+    #[inline(always)]
     fn store_int(self, x: I, to: &mut [i32; LANES]) {
         let to: *mut __m256i = to.as_mut_ptr().cast();
         avx2!({

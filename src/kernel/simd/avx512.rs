@@ -119,6 +119,10 @@ impl Simd for Avx512 {
         avx512!(_mm512_load_si512(x.0.as_ptr().cast()))
     }
     #[inline(always)]
+    fn load_bytes(self, x: &[i8; LANES]) -> __m512i {
+        avx512!(_mm512_cvtepi8_epi32(_mm_loadu_si128(x.as_ptr().cast())))
+    }
+    #[inline(always)]
     fn store_int(self, x: __m512i, to: &mut [i32; LANES]) {
         avx512!(_mm512_storeu_si512(to.as_mut_ptr().cast(), x))
     }

@@ -39,6 +39,13 @@ impl Line {
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 
+    /// The line as four vectors of sixteen bytes.
+    #[inline(always)]
+    pub(super) fn quarters(&self) -> &[[i8; LANES]; 4] {
+        // SAFETY: both types are 64 bytes without padding, and every bit pattern is an `i8`.
+        unsafe { &*std::ptr::from_ref(self).cast() }
+    }
+
     /// The line as sixteen numbers.
     #[inline(always)]
     pub(super) fn floats(&self) -> &[f32; LANES] {
@@ -85,6 +92,7 @@ pub(super) trait Simd: Copy + Send + Sync {
 
     fn splat_int(self, x: i32) -> Self::I;
     fn load_line(self, x: &Line) -> Self::I;
+    fn load_bytes(self, x: &[i8; LANES]) -> Self::I;
     fn store_int(self, x: Self::I, to: &mut [i32; LANES]);
     /// Every lane as one byte; the lanes are in the range of `i8`.
     fn store_low_bytes(self, x: Self::I, to: &mut [i8; LANES]);

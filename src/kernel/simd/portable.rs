@@ -98,6 +98,10 @@ impl Simd for Portable {
         std::array::from_fn(|i| i32::from_le_bytes([x.0[4 * i], x.0[4 * i + 1], x.0[4 * i + 2], x.0[4 * i + 3]]))
     }
     #[inline(always)]
+    fn load_bytes(self, x: &[i8; LANES]) -> Self::I {
+        x.map(i32::from)
+    }
+    #[inline(always)]
     fn store_int(self, x: Self::I, to: &mut [i32; LANES]) {
         *to = x;
     }

@@ -52,6 +52,7 @@ impl Kernel for AllOperations {
             note(name, simd.bits(x));
         }
         for (name, x) in [
+            ("load_bytes", simd.load_bytes(&self.line.quarters()[2])),
             ("and", simd.and(line, simd.bits(a))),
             ("or", simd.or(line, simd.bits(a))),
             ("shl", simd.shl(line, 3)),

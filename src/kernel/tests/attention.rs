@@ -1,3 +1,5 @@
+//! Attention against its definition in `f64`, and its independence of batch, chunks, threads and blocks.
+
 use super::super::attention::attention_on;
 use super::super::{Attention, Isa, KvLayout, Threads, attention};
 use super::{Random, assert_close, assert_same_bits, on_every_isa};

@@ -1,3 +1,5 @@
+//! Decoded weights against values computed independently.
+
 use super::super::{Error, dequantize, dequantize_row};
 use super::{ENCODINGS, Random};
 use crate::types::Dtype;

@@ -1,3 +1,5 @@
+//! Products against plain sums in `f64`, on every instruction set, batch size and number of threads.
+
 use super::super::{Error, Isa, Packed, QuantizedRows, Threads, dequantize, isa};
 use super::{ENCODINGS, Random, assert_close, assert_same_bits, on_every_isa};
 use crate::types::Dtype;
@@ -54,8 +56,7 @@ fn products_equal_the_sum_of_their_terms_on_every_instruction_set() {
         let got = on_every_isa(dtype.name(), |isa| product(&packed, isa, &x, &threads));
         let (want, magnitude) = reference(&weights, &x, SHAPE[1], packed.is_quantized());
         let error = got.iter().zip(&want).fold(0.0f64, |error, (got, want)| error.max((f64::from(*got) - want).abs()));
-        // Scales are rounded by 2^-12, sums by far less.
-        assert!(error <= magnitude * 2.5e-4, "{dtype:?}: error {error:.2e} of {magnitude:.2e}");
+        assert!(error <= magnitude * 1e-6, "{dtype:?}: error {error:.2e} of {magnitude:.2e}");
     }
 }
 
@@ -145,10 +146,10 @@ fn packing_adds_little_to_the_file() {
     for (dtype, bits) in [
         (Dtype::Q4_0, 4.5),
         (Dtype::Q4_1, 5.0),
-        (Dtype::Q4_K, 5.0),
+        (Dtype::Q4_K, 4.625),
         (Dtype::Q5_0, 5.5),
-        (Dtype::Q5_K, 6.0),
-        (Dtype::Q6_K, 7.0),
+        (Dtype::Q5_K, 5.625),
+        (Dtype::Q6_K, 6.625),
         (Dtype::Q8_0, 8.5),
         (Dtype::F16, 16.0),
         (Dtype::F32, 32.0),

@@ -1,3 +1,5 @@
+//! The pool of compute threads: every item once, panics, nesting, sleep.
+
 use super::super::Threads;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,3 +1,5 @@
+//! Row-wise functions against `f64`, on every instruction set.
+
 use super::super::vector::{Gate, gated_on, rms_norm_on, softmax_on};
 use super::super::{RopeStyle, Threads, rope};
 use super::{Random, assert_close, on_every_isa};
@@ -12,7 +14,7 @@ fn rows_are_normalized() {
         let (x, weight) = (Random(1).floats(3 * dim), Random(2).floats(dim));
         let got = on_every_isa("rms_norm", |isa| {
             let mut out = vec![0.0; 3 * dim];
-            rms_norm_on(isa, &x, &weight, 1e-5, &mut out, &threads);
+            rms_norm_on(isa, &x, (&weight, 1e-5), &mut out, &threads);
             out
         });
         let want = x.chunks(dim).flat_map(|x| {
