@@ -1,3 +1,5 @@
+//! Messy files and the tables, types, bad rows and notes that they give.
+
 use super::*;
 use crate::tool::Policy;
 
