@@ -62,9 +62,8 @@ async fn make(
     (menu.done, menu.first) = (&done, state.next_id());
     menu.max_steps = run.options.max_steps.map_or(MAX_STEPS, |most| (most as usize).saturating_sub(state.steps.len()));
     menu.max_steps = menu.max_steps.clamp(1, MAX_STEPS);
-    let failed = failed_tools(state);
     if round > 0 {
-        menu.excluded = &failed;
+        menu.excluded.extend(failed_tools(state));
         (menu.free_output, menu.may_be_empty) = (false, false);
     }
     let messages = conversation(&run.registry, state, &run.goal, round);
@@ -99,6 +98,8 @@ fn menu<'a>(
     goal: &str,
     outputs: &'a [String],
 ) -> Menu<'a> {
+    // Sums of numbers that stand in the goal; small models take it for data as well.
+    let excluded: &[&str] = if goal.contains(|c: char| c.is_ascii_digit()) { &[] } else { &["calculate"] };
     let repeats = !brief.folders.is_empty() || speaks_of_items(goal);
     Menu {
         registry,
@@ -112,7 +113,7 @@ fn menu<'a>(
         first: StepId(1),
         max_steps: MAX_STEPS,
         may_be_empty: outputs.is_empty(),
-        excluded: &[],
+        excluded: excluded.iter().map(|&tool| tool.to_owned()).collect(),
     }
 }
 
@@ -143,8 +144,8 @@ pub async fn expand(journal: &Journal, state: &State, step: &Step) -> Result<Vec
     let Ok(found) = survey(&run.workspace, &brief) else { return Ok(Vec::new()) };
     let (done, outputs) = (done(state), open_outputs(state, &brief));
     let mut menu = menu(&run.registry, &found, &brief, &step.task, &outputs);
-    let excluded = ["goal".to_owned()];
-    (menu.done, menu.first, menu.excluded, menu.may_be_empty) = (&done, state.next_id(), &excluded, false);
+    menu.excluded.push("goal".into());
+    (menu.done, menu.first, menu.may_be_empty) = (&done, state.next_id(), false);
     let text = state.survey.as_ref().map_or("", |(text, _)| text.as_str());
     let prompt = with_plan(prompt::planning(prompt::system(&run.registry), text, &run.goal), state);
     let asked = format!("Step {} is a goal of its own: {}\nIts plan:", step.id, step.task);

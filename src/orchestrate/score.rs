@@ -37,8 +37,8 @@ pub struct Menu<'a> {
     pub max_steps: usize,
     /// Whether a plan without steps is allowed: the goal is answered at once.
     pub may_be_empty: bool,
-    /// Tools that may not be used: they failed at this goal, or it is the plan of a sub-goal.
-    pub excluded: &'a [String],
+    /// Tools that may not be used: they failed at this goal, or do not fit it.
+    pub excluded: Vec<String>,
 }
 
 /// Forms that a file's content may take.

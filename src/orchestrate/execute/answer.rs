@@ -1,5 +1,5 @@
 //! `answer`: questions are answered from documents, each in its own short context over the same documents,
-//! all in one batch; an answer quotes its passage and names its file.
+//! all in one batch; an answer reasons from passages first and names its file.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -21,7 +21,7 @@ const MAX_DOCUMENT_TOKENS: usize = 7000;
 
 #[derive(Debug, Deserialize)]
 struct Found {
-    quote: String,
+    reasoning: String,
     file: String,
     answer: String,
 }
@@ -45,7 +45,7 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         attempt.said("answer", &reply);
         let found: Found = serde_json::from_str(&reply.text)
             .map_err(|error| Miss::new(format!("an answer was cut off: {error}"), reply.text.clone()))?;
-        rows.push([question.clone(), found.answer, found.file, found.quote]);
+        rows.push([question.clone(), found.answer, found.file, found.reasoning]);
     }
     Ok(Value::Table(table(rows, documents.len())).into())
 }
@@ -117,15 +117,15 @@ fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, bud
     let schema = json!({
         "type": "object",
         "properties": {
-            "quote": { "type": "string", "maxLength": 240 },
+            "reasoning": { "type": "string", "maxLength": 300 },
             "file": { "enum": names },
             "answer": { "type": "string", "minLength": 1, "maxLength": 260 }
         },
-        "required": ["quote", "file", "answer"],
+        "required": ["reasoning", "file", "answer"],
         "additionalProperties": false
     });
     let text = format!(
-        "{}Question: {question}\nGive as JSON: \"quote\", the passage of the documents that decides the question; \"file\", the document it stands in; \"answer\", one short, complete sentence that answers the question from that passage.",
+        "{}Question: {question}\nGive as JSON: \"reasoning\", the passages that decide the question, quoted, and what follows from them step by step (one passage may refer to another); \"file\", the document that the answer stands in; \"answer\", one short, complete sentence that answers the question.",
         attempt.failures(),
     );
     let prompt = attempt.prompt().push(Segment::Documents, Role::User, shared(attempt, documents, question, budget));

@@ -7,6 +7,7 @@ use super::call::{Record, all};
 use super::items::Item;
 use super::{Attempt, Miss};
 use crate::orchestrate::mind::Call;
+use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::Segment;
 use crate::tool::{Output, Spec, Table, Value};
 use crate::types::{Grammar, Role};
@@ -64,7 +65,8 @@ async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>) -> Result<Vec<Js
     };
     let paths: Vec<String> =
         run.workspace.list("", None)?.into_iter().map(|entry| entry.path).take(MAX_PATHS).collect();
-    let grammar = Grammar::JsonSchema(bound_schema(tool.spec(), &paths));
+    let pinned = pinned(attempt.step, tool.spec());
+    let grammar = Grammar::JsonSchema(bound_schema(tool.spec(), &paths, pinned.as_ref()));
     let shown = attempt.shown(&attempt.texts().unwrap_or_default(), SHOWN);
     let calls = items.into_iter().map(|item| {
         let item = item.map_or(String::new(), |item| format!("This time for [{}]\n{}\n", item.name, item.text.trim()));
@@ -92,8 +94,11 @@ async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>) -> Result<Vec<Js
     for reply in all(run.mind.as_ref(), calls.collect()).await {
         let reply = reply?;
         attempt.said("arguments", &reply);
-        let arguments = serde_json::from_str(&reply.text)
+        let mut arguments: Json = serde_json::from_str(&reply.text)
             .map_err(|error| Miss::new(format!("the arguments were cut off: {error}"), reply.text.clone()))?;
+        if let (Some(fields), Some((name, path))) = (arguments.as_object_mut(), &pinned) {
+            fields.insert(name.clone(), json!(path));
+        }
         bound.push(arguments);
     }
     Ok(bound)
@@ -109,15 +114,37 @@ fn keys(spec: &Spec) -> String {
     described.collect::<Vec<_>>().join(", ")
 }
 
-/// The tool's schema with `"x-path": "existing"` properties turned into enumerations of what exists.
-fn bound_schema(spec: &Spec, paths: &[String]) -> Json {
+/// The argument that the plan settles already: the tool's only existing path is the step's only source.
+fn pinned(step: &Step, spec: &Spec) -> Option<(String, String)> {
+    let mut sources = step.paths();
+    let (path, None) = (sources.next()?, sources.next()) else { return None };
+    let properties = spec.schema.get("properties")?.as_object()?;
+    let mut existing = properties.iter().filter(|(_, property)| property.get("x-path") == Some(&json!("existing")));
+    let (name, None) = (existing.next()?.0, existing.next()) else { return None };
+    Some((name.clone(), path.trim_end_matches('/').to_owned()))
+}
+
+/// The tool's schema with `"x-path": "existing"` properties turned into enumerations of what exists, without
+/// the pinned one, and with every text bounded.
+fn bound_schema(spec: &Spec, paths: &[String], pinned: Option<&(String, String)>) -> Json {
     let mut schema = spec.schema.clone();
+    if let (Some((name, _)), Some(fields)) = (pinned, schema.as_object_mut()) {
+        if let Some(properties) = fields.get_mut("properties").and_then(Json::as_object_mut) {
+            properties.shift_remove(name);
+        }
+        if let Some(required) = fields.get_mut("required").and_then(Json::as_array_mut) {
+            required.retain(|other| other != name.as_str());
+        }
+    }
     if !paths.is_empty() {
         enumerate(&mut schema, paths);
     }
     strip(&mut schema);
     schema
 }
+
+/// Characters of a text argument; what is longer is a model that repeats itself.
+const MAX_TEXT: u64 = 1000;
 
 fn enumerate(schema: &mut Json, paths: &[String]) {
     match schema {
@@ -137,11 +164,15 @@ fn enumerate(schema: &mut Json, paths: &[String]) {
     }
 }
 
-/// Removes what the grammar compiler does not need.
+/// Removes what the grammar compiler does not need and bounds texts.
 fn strip(schema: &mut Json) {
     match schema {
         Json::Object(fields) => {
             fields.shift_remove("x-path");
+            if fields.get("type").and_then(Json::as_str) == Some("string") {
+                let most = fields.get("maxLength").and_then(Json::as_u64).unwrap_or(MAX_TEXT);
+                fields.insert("maxLength".into(), json!(most.min(MAX_TEXT)));
+            }
             fields.values_mut().for_each(strip);
         }
         Json::Array(items) => items.iter_mut().for_each(strip),
