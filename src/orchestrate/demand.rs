@@ -72,6 +72,17 @@ pub fn read(task: &str, goal: &str, inputs: &[(String, String)]) -> Demand {
     Demand { counts, words: listed_words(task, goal, inputs) }
 }
 
+/// The number of decimals that a goal wants figures rounded to, if it says so.
+pub fn decimals(text: &str) -> Option<i32> {
+    let words: Vec<String> =
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let speaks = words.iter().any(|word| word.starts_with("round") || word == "decimals" || word == "decimal");
+    let place = |word: &str| word.starts_with("decimal") || word == "places" || word == "digits";
+    let counted = words.windows(2).find(|pair| place(&pair[1])).and_then(|pair| number(&pair[0]));
+    let unit = words.windows(2).find(|pair| pair[0] == "to" && ["cents", "cent"].contains(&pair[1].as_str())).map(|_| 2);
+    speaks.then_some(counted.or(unit)).flatten().and_then(|n| i32::try_from(n).ok()).filter(|n| *n <= 10)
+}
+
 fn number(word: &str) -> Option<usize> {
     let n = word.parse().ok().or_else(|| NUMBERS.iter().position(|&name| name == word))?;
     (1..=2000).contains(&n).then_some(n)
@@ -226,6 +237,14 @@ mod tests {
         check("a text of at most 3 words", "one two three four five", &["it has 5 words, wanted 3"]);
         check("read the first 2 lines", "x", &[]);
         check("write a letter", "anything", &[]);
+    }
+
+    #[test]
+    fn decimals_are_read_from_goals() {
+        assert_eq!(decimals("rounded to one decimal"), Some(1));
+        assert_eq!(decimals("give the mean to two decimals"), Some(2));
+        assert_eq!(decimals("rounded to cents"), Some(2));
+        assert_eq!(decimals("the two largest"), None);
     }
 
     #[test]

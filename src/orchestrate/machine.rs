@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::brief::{Brief, Unmet};
 use super::event::{Event, Status, written};
-use super::plan::Step;
+use super::plan::{Step, writes_by_itself};
 use crate::tool::Output;
 use crate::types::StepId;
 
@@ -272,7 +272,13 @@ impl State {
 
     fn is_ready(&self, state: &StepState) -> bool {
         let is_done = |id: &StepId| self.find(*id).is_some_and(|needed| needed.phase == Phase::Done);
-        state.phase == Phase::Waiting && state.step.needs().iter().all(is_done)
+        // Two steps that change files of their own choice could lose each other's changes: in order, then.
+        let is_settled = |other: &StepState| matches!(other.phase, Phase::Done | Phase::Failed | Phase::Skipped);
+        let is_free = !writes_by_itself(&state.step.tool)
+            || self.steps.iter().take_while(|other| other.step.id < state.step.id).all(|other| {
+                !writes_by_itself(&other.step.tool) || is_settled(other)
+            });
+        state.phase == Phase::Waiting && is_free && state.step.needs().iter().all(is_done)
     }
 
     /// Whether the last round of planning left a step that failed or was skipped.

@@ -208,8 +208,45 @@ pub fn tool_names(registry: &Registry) -> Vec<(&str, &str)> {
     names
 }
 
+/// The numbers that stand in a text, as they are written.
+fn numbers(text: &str) -> Vec<String> {
+    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ',');
+    parts.map(|part| part.trim_matches(['.', ',']).to_owned()).filter(|part| !part.is_empty()).collect()
+}
+
+/// Closes the gaps that dropped steps left, in ids and references.
+fn renumber(steps: &mut [Step], first: StepId) {
+    let old: Vec<StepId> = steps.iter().map(|step| step.id).collect();
+    let new = |id: StepId| old.iter().position(|&other| other == id).map(|k| StepId(first.0 + k as u32));
+    let renamed = |source: &String| match reference(source) {
+        Some(id) if id >= first => new(id).map(|id| id.to_string()),
+        _ => Some(source.clone()),
+    };
+    for (k, step) in steps.iter_mut().enumerate() {
+        step.id = StepId(first.0 + k as u32);
+        step.from = step.from.iter().filter_map(renamed).collect();
+        if let Some(id) = step.each.as_deref().and_then(|each| each.strip_prefix("row of ")).and_then(reference) {
+            step.each = if id >= first { new(id).map(|id| format!("row of {id}")) } else { step.each.clone() };
+        }
+    }
+}
+
 /// Gives a file that the goal asks for and no step writes to a last `write` step over all results.
-pub fn settle(mut steps: Vec<Step>, brief: &Brief, first: StepId) -> Vec<Step> {
+///
+/// A plan states no results: small models like to guess them, and then believe what they read. A step whose
+/// words hold numbers that the goal does not is told to do what the goal asks for, in the goal's words.
+pub fn settle(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec<Step> {
+    let known = numbers(goal);
+    for step in &mut steps {
+        let is_guess = numbers(&step.task).iter().any(|number| !known.contains(number));
+        if is_guess && step.target == REPLY {
+            step.task = "what the goal asks to be told".to_owned();
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        step.from.retain(|source| seen.insert(source.clone()));
+    }
+    steps.retain(|step| step.target != REPLY || step.paths().next().is_some() || !["answer", "write"].contains(&step.tool.as_str()));
+    renumber(&mut steps, first);
     for wanted in &brief.write {
         let written = |step: &Step| step.file() == Some(wanted.path.as_str()) || writes_by_itself(&step.tool);
         if steps.is_empty() || steps.iter().any(written) {

@@ -74,7 +74,7 @@ async fn make(
         usage: reply.usage,
         text: reply.text.clone(),
     });
-    Ok(read(&reply.text, menu.first, brief))
+    Ok(read(&reply.text, menu.first, brief, &run.goal))
 }
 
 /// Tools that every one of their steps failed with.
@@ -153,7 +153,7 @@ pub async fn expand(journal: &Journal, state: &State, step: &Step) -> Result<Vec
     let reply = run.mind.complete(call(messages, menu.grammar(), 0)).await?;
     let (usage, text) = (reply.usage, reply.text.clone());
     journal.emit(Event::ModelCalled { step: Some(step.id), purpose: "plan".into(), usage, text });
-    Ok(read(&reply.text, menu.first, &brief))
+    Ok(read(&reply.text, menu.first, &brief, &step.task))
 }
 
 /// A plan that is made without a run: nothing is journaled or changed.
@@ -162,6 +162,7 @@ pub struct Preview {
     pub grammar: String,
     messages: Vec<Message>,
     brief: Brief,
+    goal: String,
 }
 
 /// Looks at the workspace and prepares the planner's call.
@@ -176,7 +177,7 @@ pub fn preview(workspace: &Workspace, registry: &Registry, goal: &str) -> Result
     let outputs: Vec<String> = brief.write.iter().map(|wanted| wanted.path.clone()).collect();
     let grammar = menu(registry, &found, &brief, goal, &outputs).grammar();
     let messages = prompt::planning(prompt::system(registry), &found.text, goal).messages();
-    Ok(Preview { grammar, messages, brief })
+    Ok(Preview { grammar, messages, brief, goal: goal.to_owned() })
 }
 
 impl Preview {
@@ -186,12 +187,12 @@ impl Preview {
     /// Those of the model's call.
     pub async fn plan(self, mind: &dyn Mind) -> Result<Vec<Step>, mind::Error> {
         let reply = mind.complete(call(self.messages, self.grammar, 0)).await?;
-        Ok(read(&reply.text, StepId(1), &self.brief))
+        Ok(read(&reply.text, StepId(1), &self.brief, &self.goal))
     }
 }
 
 /// Steps of the planner's text. A text that was cut off at the token limit keeps its whole steps.
-fn read(text: &str, first: StepId, brief: &Brief) -> Vec<Step> {
+fn read(text: &str, first: StepId, brief: &Brief, goal: &str) -> Vec<Step> {
     let mut steps = plan::parse(text, first).ok();
     let mut end = text.len();
     while steps.is_none() {
@@ -199,7 +200,7 @@ fn read(text: &str, first: StepId, brief: &Brief) -> Vec<Step> {
         steps = plan::parse(&format!("{}]}}", &text[..=brace]), first).ok();
         end = brace;
     }
-    plan::settle(steps.unwrap_or_default(), brief, first)
+    plan::settle(steps.unwrap_or_default(), brief, first, goal)
 }
 
 /// Files that the goal asks for and that no finished step has made.

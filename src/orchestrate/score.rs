@@ -67,7 +67,7 @@ fn reads(tool: &str) -> Reads {
 
 /// Tools whose result can be what the person is told; prose is written by the summary itself.
 fn tells(tool: &str) -> bool {
-    tool != "write" && tool != "make_folder"
+    !["write", "make_folder", "append_file", "move_file", "copy_file", "convert", "goal"].contains(&tool)
 }
 
 /// Tools that can be repeated over items.

@@ -5,9 +5,7 @@ use super::event::Event;
 use super::machine::{Phase, State};
 use super::mind::{self, Call};
 use super::plan::REPLY;
-use super::planner;
-use super::prompt::{self, Segment};
-use crate::types::{Role, Sampling};
+use crate::types::{Message, Role, Sampling};
 
 /// Characters of results that the summary reads.
 const SHOWN: usize = 6000;
@@ -29,21 +27,22 @@ pub async fn summarize(journal: &Journal, state: &State) {
 
 async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error> {
     let run = journal.run();
-    let survey = state.survey.as_ref().map_or("", |(text, _)| text.as_str());
-    let prompt = planner::with_plan(prompt::planning(prompt::system(&run.registry), survey, &run.goal), state);
     let text = if state.steps.is_empty() {
-        "No files are needed for this goal. Answer the person directly.".to_owned()
+        run.goal.clone()
     } else {
         format!(
-            "{}Answer the person's goal now in one to four plain sentences: give every number, name and fact that the goal asks to be told, exactly as the results have them, and say which files were written. Do not invent anything.",
+            "Goal: {}\n\n{}Report to the person now, in one to four plain sentences. Tell every number, name and fact that the goal asks to be told, exactly as the results have them, and which files were written. Invent nothing.",
+            run.goal,
             results(state)
         )
     };
     let max_tokens = if state.steps.is_empty() { 700 } else { 300 };
+    // A short context of its own: with plan and survey in view, small models mix up what was planned and what is.
+    let system = "You report the outcome of finished work truthfully and briefly, or answer simple questions.";
     let call = Call {
         purpose: "summary",
         step: None,
-        messages: prompt.push(Segment::Step, Role::User, text).messages(),
+        messages: vec![Message::new(Role::System, system), Message::new(Role::User, text)],
         prefill: String::new(),
         grammar: None,
         sampling: Sampling { repetition_penalty: 1.02, ..Sampling::default() },

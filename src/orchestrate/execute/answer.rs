@@ -8,7 +8,7 @@ use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::mind::{Call, Mind};
-use crate::orchestrate::prompt::Segment;
+use crate::orchestrate::prompt::{Prompt, Segment};
 use crate::tool::{Output, Table, Value};
 use crate::types::{Grammar, Role};
 
@@ -78,38 +78,50 @@ fn unnumbered(line: &str) -> String {
     line.trim_start_matches(|c: char| c.is_ascii_digit() || ".)-*• ".contains(c)).to_owned()
 }
 
-/// Splits the step's task into separate questions.
+/// Splits the step's task into separate questions: by code at question marks, else by the model if the task
+/// lists several things.
 async fn split(attempt: &Attempt<'_>, documents: &[Input], budget: usize) -> Result<Vec<String>, Miss> {
     let task = &attempt.step.task;
-    let n_marks = task.matches('?').count();
-    if n_marks == 1 && task.trim_end().ends_with('?') {
+    let parts: Vec<String> =
+        task.split_inclusive('?').map(|part| part.trim().to_owned()).filter(|part| part.len() > 5).collect();
+    if parts.iter().all(|part| part.ends_with('?')) && !parts.is_empty() {
+        return Ok(parts.into_iter().take(MAX_QUESTIONS).collect());
+    }
+    let n_things = task.split([',', ';']).count() + task.matches(" and ").count();
+    if n_things == 1 {
         return Ok(vec![task.clone()]);
     }
     let text = format!(
-        "Step {}: {task}\nWrite down, as a JSON list, the separate questions that this step has to answer for the goal, each complete in itself, with every name and condition of the goal that it needs.",
-        attempt.step.id
+        "Goal: {}\nStep: {task}\nWrite down, as a JSON list, the separate questions that this step has to answer for the goal, each complete in itself, with every name and condition of the goal that it needs.",
+        attempt.journal.run().goal,
     );
     let schema = json!({
-        "type": "array", "minItems": 1, "maxItems": 6,
-        "items": { "type": "string", "minLength": 8, "maxLength": 160 }
+        "type": "array", "minItems": 1, "maxItems": n_things.min(6),
+        "items": { "type": "string", "pattern": "^[A-Z][^?\"\\\\\n]{8,160}\\?$" }
     });
-    let prompt = attempt.prompt().push(Segment::Documents, Role::User, shared(attempt, documents, task, budget));
-    let messages =
-        prompt.push(Segment::Step, Role::Assistant, "I have read them.").push(Segment::Step, Role::User, text);
-    let call = Call {
-        purpose: "questions",
+    let call = call(attempt, "questions", shared(attempt, documents, task, budget), text, schema);
+    let reply = attempt.journal.run().mind.complete(call).await?;
+    attempt.said("questions", &reply);
+    serde_json::from_str(&reply.text).map_err(|error| Miss::new(format!("the questions were cut off: {error}"), reply.text))
+}
+
+/// A call in a short context of its own: the documents, which all questions share, then what is asked.
+fn call(attempt: &Attempt<'_>, purpose: &'static str, documents: String, text: String, schema: serde_json::Value) -> Call {
+    let messages = Prompt::default()
+        .push(Segment::System, Role::System, "You read documents carefully and answer from them alone.")
+        .push(Segment::Documents, Role::User, documents)
+        .push(Segment::Step, Role::Assistant, "I have read them.")
+        .push(Segment::Step, Role::User, text);
+    Call {
+        purpose,
         step: Some(attempt.step.id),
         messages: messages.messages(),
         prefill: String::new(),
         grammar: Some(Grammar::JsonSchema(schema)),
         sampling: attempt.sampling(0),
         stop: Vec::new(),
-        max_tokens: 300,
-    };
-    let reply = attempt.journal.run().mind.complete(call).await?;
-    attempt.said("questions", &reply);
-    serde_json::from_str(&reply.text)
-        .map_err(|error| Miss::new(format!("the questions were cut off: {error}"), reply.text))
+        max_tokens: 320,
+    }
 }
 
 fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, budget: usize) -> Call {
@@ -125,22 +137,11 @@ fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, bud
         "additionalProperties": false
     });
     let text = format!(
-        "{}Question: {question}\nGive as JSON: \"reasoning\", the passages that decide the question, quoted, and what follows from them step by step (one passage may refer to another); \"file\", the document that the answer stands in; \"answer\", one short, complete sentence that answers the question.",
+        "{}The person's goal, for the context: {}\nQuestion: {question}\nGive as JSON: \"reasoning\", the passages that decide the question, quoted, and what follows from them step by step (one passage may refer to another); \"file\", the document that the answer stands in; \"answer\", one short, complete sentence that answers the question.",
         attempt.failures(),
+        attempt.journal.run().goal,
     );
-    let prompt = attempt.prompt().push(Segment::Documents, Role::User, shared(attempt, documents, question, budget));
-    let messages =
-        prompt.push(Segment::Step, Role::Assistant, "I have read them.").push(Segment::Step, Role::User, text);
-    Call {
-        purpose: "answer",
-        step: Some(attempt.step.id),
-        messages: messages.messages(),
-        prefill: String::new(),
-        grammar: Some(Grammar::JsonSchema(schema)),
-        sampling: attempt.sampling(0),
-        stop: Vec::new(),
-        max_tokens: 260,
-    }
+    call(attempt, "answer", shared(attempt, documents, question, budget), text, schema)
 }
 
 /// The documents as a turn: whole if they fit, so that all questions share them; else the passages that

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::call::all;
 use super::{Attempt, Miss};
+use crate::orchestrate::demand;
 use crate::orchestrate::driver::tool_deadline;
 use crate::orchestrate::mind::Call;
 use crate::orchestrate::prompt::Segment;
@@ -20,14 +21,14 @@ const N_CANDIDATES: u64 = 3;
 /// Writes and runs the query of a step.
 pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let database = open(attempt)?;
-    let grammar = query::grammar(database.tables());
+    let wants_all = speaks_of_groups(&attempt.step.task) && attempt.step.file().is_some();
+    let grammar = if wants_all { query::grammar_of_all_rows(database.tables()) } else { query::grammar(database.tables()) };
     let schema = database.schema_text();
     let queries = candidates(attempt, grammar, schema).await?;
     let deadline = tool_deadline(attempt.journal.run());
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
-    let per_group = speaks_of_groups(&attempt.step.task);
     for sql in queries {
-        let sql = if per_group { unlimited(&sql) } else { sql };
+        let sql = as_meant(&sql);
         if tried.iter().any(|(other, _)| *other == sql) {
             continue;
         }
@@ -36,7 +37,22 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push((sql, result));
     }
-    choose(tried)
+    let mut output = choose(tried)?;
+    if let Some(digits) = demand::decimals(&format!("{} {}", attempt.step.task, attempt.journal.run().goal)) {
+        rounded(&mut output.value, digits);
+    }
+    Ok(output)
+}
+
+/// Rounds every real number of a table; half away from zero, as people do.
+fn rounded(value: &mut Value, digits: i32) {
+    let Value::Table(table) = value else { return };
+    for cell in table.rows.iter_mut().flatten() {
+        if let Some(number) = cell.as_f64().filter(|_| cell.is_f64()) {
+            let scale = 10f64.powi(digits);
+            *cell = json!((number * scale * (1.0 + f64::EPSILON)).round() / scale);
+        }
+    }
 }
 
 /// The result that most candidates agree on; among equals the earliest, which the greedy one leads.
@@ -63,24 +79,26 @@ fn choose(tried: Vec<(String, Result<Output, Error>)>) -> Result<Output, Miss> {
     }
 }
 
-/// Whether the step asks for a row per group, so that a result may not be cut to a few rows.
+/// Whether the step asks for a row per group, so that its result may not be cut to a few rows.
 fn speaks_of_groups(task: &str) -> bool {
     let words: Vec<String> = task.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
     has(&["per", "each", "every", "totals", "counts", "averages"]) && !has(&["top", "only", "which", "best", "worst"])
 }
 
-/// The query without a final `LIMIT`, which models like to add.
-fn unlimited(sql: &str) -> String {
-    let body = sql.trim_end().trim_end_matches(';').trim_end();
-    let Some((head, tail)) = body.rsplit_once(char::is_whitespace) else { return sql.to_owned() };
-    let head = head.trim_end();
-    match head.len().checked_sub(5).and_then(|at| head.is_char_boundary(at).then(|| head.split_at(at))) {
-        Some((query, keyword)) if keyword.eq_ignore_ascii_case("limit") && tail.parse::<u32>().is_ok() => {
-            format!("{};", query.trim_end())
+/// The query as it was meant: `GROUP BY name` of a computed column that shadows a real one groups by what was
+/// computed, as people who write `LOWER(kind) AS kind … GROUP BY kind` expect and SQLite does not do.
+fn as_meant(sql: &str) -> String {
+    let computed = regex::Regex::new(r"(?i)\b(\w+\([^()]*\)) AS (\w+)").expect("a constant expression");
+    let mut meant = sql.to_owned();
+    for found in computed.captures_iter(sql) {
+        let group = regex::Regex::new(&format!(r"(?i)\bGROUP BY {}\b", regex::escape(&found[2])));
+        let is_aggregate = ["SUM", "AVG", "COUNT", "MIN", "MAX", "TOTAL", "ROUND"].iter().any(|name| found[1].to_uppercase().starts_with(name));
+        if let (Ok(group), false) = (group, is_aggregate) {
+            meant = group.replace_all(&meant, regex::NoExpand(&format!("GROUP BY {}", &found[1]))).into_owned();
         }
-        _ => sql.to_owned(),
     }
+    meant
 }
 
 fn is_empty(value: &Value) -> bool {

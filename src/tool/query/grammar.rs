@@ -22,6 +22,15 @@ const MAX_TEXT: usize = 80;
 
 /// The grammar of one SELECT over `tables`, which must not be empty. Its first rule is `start`.
 pub fn grammar(tables: &[TableInfo]) -> String {
+    grammar_of(tables, true)
+}
+
+/// As [`grammar`], but all rows are wanted: `LIMIT`, which models like to add, is not in it.
+pub fn grammar_of_all_rows(tables: &[TableInfo]) -> String {
+    grammar_of(tables, false)
+}
+
+fn grammar_of(tables: &[TableInfo], may_limit: bool) -> String {
     let mut text = String::from("start: query \";\"\n");
     text.push_str(&TERMINALS.replace('~', " WS "));
     text.push_str("join_select: \"UNION\" (WS \"ALL\")? | \"INTERSECT\" | \"EXCEPT\"\n");
@@ -33,7 +42,7 @@ pub fn grammar(tables: &[TableInfo]) -> String {
     names.rules(&mut text);
     text.push_str(&family("strict", &names.strict_column(), ""));
     text.push_str(&family("free", "COLUMN | qualified_strict | OWN | OWN \".\" COLUMN | OWN \".\" OWN", "| OWN"));
-    text
+    if may_limit { text } else { text.replace(" ( WS \"LIMIT\" WS COUNT)?", "") }
 }
 
 /// What both families share; `~` stands for [`WS`](TERMINALS).
@@ -56,7 +65,7 @@ DIRECTION: "ASC" | "DESC"
 /// The rules of SELECT and of expressions, with `@` for the name of the family. `COLUMNS` is what names a
 /// column, `SOURCES` what FROM takes besides the tables.
 const FAMILY: &str = r#"
-select_@: core_@ (~join_select~core_@)* (~order_@)? (~"LIMIT"~COUNT (~"OFFSET"~COUNT)?)?
+select_@: core_@ (~join_select~core_@)* (~order_@)? (~"LIMIT"~COUNT)?
 core_@: "SELECT" (~"DISTINCT")?~item_@ ("," WS item_@)*~"FROM"~source_@ join_@* (~"WHERE"~expr_@)? (~group_@)?
 item_@: "*" | expr_@ (~"AS"~OWN)?
 source_@: table SOURCES

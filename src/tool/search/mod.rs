@@ -57,7 +57,7 @@ fn search(arguments: &Arguments<'_>, context: &Context<'_>) -> Result<Output, Er
     let mut findings = Findings::default();
     findings.search_all(&files, &options.compile(pattern)?, context)?;
     // Models ask for TODO|FIXME without saying that it is an expression.
-    let looks_like_regex = options.regex.is_none() && regex::escape(pattern) != pattern;
+    let looks_like_regex = options.regex != Some(true) && regex::escape(pattern) != pattern;
     if findings.rows.is_empty()
         && looks_like_regex
         && let Ok(expression) = (Options { regex: Some(true), ..options }).compile(pattern)
@@ -105,7 +105,11 @@ fn files(arguments: &Arguments<'_>, context: &Context<'_>) -> Result<Vec<String>
         return Ok(vec![entry.path]);
     }
     let pattern = arguments.find_text("files")?.filter(|pattern| !pattern.is_empty());
-    let entries = context.workspace.list(&entry.path, pattern)?;
+    let mut entries = context.workspace.list(&entry.path, pattern)?;
+    if entries.is_empty() && pattern.is_some() {
+        // Models repeat the folder here; a search of nothing helps nobody.
+        entries = context.workspace.list(&entry.path, None)?;
+    }
     Ok(entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect())
 }
 
