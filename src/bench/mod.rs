@@ -1,1 +1,44 @@
-//! Not built yet.
+//! Throughput of models, measured through the engine that everything else uses; and of a peer, in the same run.
+//!
+//! A case is measured several times, and the samples of all cases are interleaved, so that a machine that slows down
+//! slows all of them. Nothing is warm except the weights: every prompt is new.
+//! Must not know: how results are shown.
+
+mod model;
+mod peer;
+mod row;
+#[cfg(test)]
+mod tests;
+
+pub use model::{ModelBench, run_model};
+pub use peer::Peer;
+pub use row::Row;
+
+use crate::engine;
+
+/// Why a measurement failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine refused or lost a sequence.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The case does not fit into the model's context.
+    #[error("{test} needs a context of {needed} tokens, the model has {n_ctx}")]
+    Context {
+        /// The case.
+        test: String,
+        /// Tokens it needs.
+        needed: usize,
+        /// Tokens there are.
+        n_ctx: usize,
+    },
+    /// A number of tokens, sequences or samples is 0.
+    #[error("{what} is 0, expected 1 or more")]
+    Zero {
+        /// Which number.
+        what: &'static str,
+    },
+    /// The peer cannot run this model.
+    #[error("candle's own model: {0}")]
+    Peer(String),
+}

@@ -26,7 +26,6 @@ mod worker;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
 
 pub use load::{Progress, load};
 pub use stats::Stats;
@@ -38,7 +37,7 @@ use crate::tokenizer::{self, ChatTemplate, Tokenizer};
 use crate::types::{BLOCK_TOKENS, Grammar, RunId, Sampling, SequenceId, StepId, Token};
 use crate::{cache, gguf};
 use sequence::Sequence;
-use worker::{Command, Worker};
+use worker::{Command, Submission, Worker};
 
 /// Why a request cannot be served.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -251,6 +250,27 @@ impl Engine {
     /// # Errors
     /// What can be told without the engine's thread: tokens, options, grammar. The rest comes as [`Delta::Failed`].
     pub fn submit(&self, request: Request) -> Result<TokenStream, Error> {
+        let (submission, stream) = self.prepare(request)?;
+        self.send(vec![submission])?;
+        Ok(stream)
+    }
+
+    /// Queues several requests that arrive at the same moment, so that their first pass is one pass.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`]; then none of them is queued.
+    pub fn submit_all(&self, requests: Vec<Request>) -> Result<Vec<TokenStream>, Error> {
+        let prepared: Result<Vec<_>, _> = requests.into_iter().map(|request| self.prepare(request)).collect();
+        let (submissions, streams) = prepared?.into_iter().unzip();
+        self.send(submissions)?;
+        Ok(streams)
+    }
+
+    fn send(&self, submissions: Vec<Submission>) -> Result<(), Error> {
+        self.0.commands.send(Command::Submit(submissions)).map_err(|_| self.stopped())
+    }
+
+    fn prepare(&self, request: Request) -> Result<(Submission, TokenStream), Error> {
         let handle = &*self.0;
         let (Prompt::Tokens(tokens) | Prompt::Fork { tokens, .. }) = &request.prompt;
         self.check_tokens(tokens)?;
@@ -272,10 +292,7 @@ impl Engine {
         sequence.ignores_end = request.ignore_end && request.grammar.is_none();
         sequence.tag = request.tag;
         sequence.tokens = tokens;
-        sequence.submitted = Instant::now();
-        let command = Command::Submit(Box::new(sequence), parent);
-        handle.commands.send(command).map_err(|_| self.stopped())?;
-        Ok(stream)
+        Ok((Submission { sequence, parent }, stream))
     }
 
     fn check_tokens(&self, tokens: &[Token]) -> Result<(), Error> {

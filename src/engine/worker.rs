@@ -22,11 +22,18 @@ use crate::types::{BLOCK_TOKENS, Batch, Finish, SequenceId, Span, Token};
 
 /// What handles ask for.
 pub(super) enum Command {
-    /// Run this sequence, as a fork of another one if that is named.
-    Submit(Box<Sequence>, Option<SequenceId>),
+    /// Run these.
+    Submit(Vec<Submission>),
     /// Panic, as a defect in a kernel would.
     #[cfg(test)]
     Panic,
+}
+
+/// A sequence to run.
+pub(super) struct Submission {
+    pub sequence: Sequence,
+    /// The sequence that it forks.
+    pub parent: Option<SequenceId>,
 }
 
 /// Everything that the thread owns.
@@ -147,10 +154,14 @@ impl Worker {
 
     pub(super) fn obey(&mut self, command: Command) {
         match command {
-            Command::Submit(mut sequence, parent) => match self.begin(&mut sequence, parent).transpose() {
-                None => self.enqueue(*sequence),
-                Some(end) => self.retire(*sequence, end),
-            },
+            Command::Submit(submissions) => {
+                for Submission { mut sequence, parent } in submissions {
+                    match self.begin(&mut sequence, parent).transpose() {
+                        None => self.enqueue(sequence),
+                        Some(end) => self.retire(sequence, end),
+                    }
+                }
+            }
             #[cfg(test)]
             Command::Panic => panic!("asked to panic"),
         }

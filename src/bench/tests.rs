@@ -1,0 +1,63 @@
+//! Rows from known times, and a small model measured from end to end.
+
+use super::*;
+use crate::engine::{Engine, EngineOptions, load};
+use crate::model::tiny::{self, TinySpec};
+
+#[test]
+fn rows_are_medians() {
+    for (n_tokens, seconds, median, spread) in [
+        (100, vec![1.0, 2.0, 4.0], 50.0, 1.5),
+        (100, vec![4.0, 1.0], 62.5, 1.2),
+        (10, vec![2.0], 5.0, 0.0),
+        (10, vec![], 0.0, 0.0),
+    ] {
+        let row = Row::new("tg10", "partita", n_tokens, &seconds);
+        assert_eq!((row.tokens_per_s, row.spread, row.samples.len()), (median, spread, seconds.len()), "{seconds:?}");
+    }
+    let text = serde_json::to_string(&Row::new("pp8", "partita", 8, &[2.0])).unwrap();
+    assert_eq!(text, r#"{"test":"pp8","engine":"partita","tokens_per_s":4.0,"spread":0.0,"samples":[4.0]}"#);
+}
+
+fn tiny() -> (tempfile::TempDir, std::path::PathBuf, Engine) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    tiny::write(&path, &TinySpec::default()).unwrap();
+    let engine = load(&path, &EngineOptions::default(), &mut |_| ()).unwrap();
+    (folder, path, engine)
+}
+
+#[test]
+fn a_small_model_is_measured_beside_its_peer() {
+    let (_folder, path, engine) = tiny();
+    let plan = ModelBench { n_prompt: 40, n_generate: 6, widths: vec![1, 3], n_samples: 2 };
+    let mut told = Vec::new();
+    let peer = Peer::load(&path).unwrap();
+    let rows = run_model(&engine, Some(peer), &plan, &mut |done, all| told.push((done, all))).unwrap();
+    let names: Vec<_> = rows.iter().map(|row| (row.engine, row.test.as_str())).collect();
+    let ours = ["pp40", "tg6", "tg6@b1", "tg6@b3"].map(|test| ("partita", test));
+    assert_eq!(names, [&ours[..], &[("candle", "pp40"), ("candle", "tg6")]].concat());
+    assert!(rows.iter().all(|row| row.samples.len() == 2 && row.samples.iter().all(|&rate| rate > 0.0)));
+    assert_eq!((told.len(), told.last()), (8, Some(&(8, 8))));
+    // Warm-up; prefill, decode, the shared prompts, and the one token of each sequence that is not shared.
+    let want = 32 + 2 * (40 + 1 + 39 + 1 + 39 + 3);
+    let stats = engine.stats();
+    assert!(stats.n_prefilled <= want && want < stats.n_prefilled + 10, "{stats:?}");
+    assert_eq!(stats.n_decoded, 2 + 2 * (1 + 6 + 1 + 6 + 1 + 18));
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let (_folder, path, engine) = tiny();
+    let check = |change: fn(&mut ModelBench), want: &str| {
+        let mut plan = ModelBench { n_prompt: 40, n_generate: 6, widths: vec![2], n_samples: 1 };
+        change(&mut plan);
+        assert_eq!(run_model(&engine, None, &plan, &mut |_, _| ()).unwrap_err().to_string(), want);
+    };
+    check(|plan| plan.n_samples = 0, "the number of samples is 0, expected 1 or more");
+    check(|plan| plan.widths = vec![4, 0], "the number of sequences is 0, expected 1 or more");
+    check(|plan| plan.n_prompt = 510, "tg6@b2 needs a context of 516 tokens, the model has 512");
+    check(|plan| plan.n_generate = 512, "tg512 needs a context of 513 tokens, the model has 512");
+    std::fs::write(&path, b"no model").unwrap();
+    assert!(matches!(Peer::load(&path), Err(Error::Peer(_))));
+}
