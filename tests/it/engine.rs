@@ -1,5 +1,7 @@
 //! The engine through its handle, as everything above it uses it: threads, streams, every family, and one real model.
 
+#![allow(clippy::print_stdout)] // the figures of a real model belong in the log
+
 use std::path::{Path, PathBuf};
 
 use partita::engine::{self, Completion, Delta, Engine, EngineOptions, Progress, Prompt, Request};

@@ -3,6 +3,7 @@
 mod catalog;
 mod cli;
 mod engine;
+mod generate;
 mod gguf;
 mod model;
 mod query;
