@@ -146,8 +146,9 @@ fn is_file_name(word: &str, existing: &BTreeSet<&str>) -> bool {
 }
 
 fn trim_word(word: &str) -> &str {
-    let word = word.trim_matches(|c: char| "\"'`()[]{}<>,;:!?*“”‘’«»".contains(c));
-    word.trim_end_matches('.').trim_end_matches("'s").trim_start_matches("./")
+    let is_mark = |c: char| "\"'`()[]{}<>,;:!?*“”‘’«»".contains(c);
+    let word = word.trim_start_matches(is_mark).trim_end_matches(|c| is_mark(c) || c == '.');
+    word.trim_end_matches("'s").trim_start_matches("./")
 }
 
 /// The file names that stand in a goal, in order, each once, with what the words before them say.

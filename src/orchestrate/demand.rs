@@ -79,7 +79,8 @@ pub fn decimals(text: &str) -> Option<i32> {
     let speaks = words.iter().any(|word| word.starts_with("round") || word == "decimals" || word == "decimal");
     let place = |word: &str| word.starts_with("decimal") || word == "places" || word == "digits";
     let counted = words.windows(2).find(|pair| place(&pair[1])).and_then(|pair| number(&pair[0]));
-    let unit = words.windows(2).find(|pair| pair[0] == "to" && ["cents", "cent"].contains(&pair[1].as_str())).map(|_| 2);
+    let unit =
+        words.windows(2).find(|pair| pair[0] == "to" && ["cents", "cent"].contains(&pair[1].as_str())).map(|_| 2);
     speaks.then_some(counted.or(unit)).flatten().and_then(|n| i32::try_from(n).ok()).filter(|n| *n <= 10)
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::brief::{Brief, Unmet};
 use super::event::{Event, Status, written};
-use super::plan::{Step, writes_by_itself};
+use super::plan::{LATER, Step, writes_by_itself};
 use crate::tool::Output;
 use crate::types::StepId;
 
@@ -54,6 +54,8 @@ pub struct Failure {
 pub struct StepState {
     /// The step as planned.
     pub step: Step,
+    /// The round of planning that it came with.
+    pub round: u32,
     /// Where it stands.
     pub phase: Phase,
     /// Failed tries, oldest first.
@@ -213,17 +215,21 @@ impl State {
         if let Some(state) = self.find_mut(id) {
             state.step.from = steps.iter().map(|step| step.id.to_string()).collect();
         }
+        self.skip_dependants();
     }
 
     fn add_steps(&mut self, steps: &[Step]) {
         (self.plan_error, self.unmet) = (None, None);
+        let round = self.rounds.saturating_sub(1);
         self.steps.extend(steps.iter().map(|step| StepState {
             step: step.clone(),
+            round,
             phase: Phase::Waiting,
             failures: Vec::new(),
             output: None,
             answer: None,
         }));
+        self.skip_dependants();
     }
 
     fn done(&mut self, id: StepId) {
@@ -272,29 +278,59 @@ impl State {
 
     fn is_ready(&self, state: &StepState) -> bool {
         let is_done = |id: &StepId| self.find(*id).is_some_and(|needed| needed.phase == Phase::Done);
-        // Two steps that change files of their own choice could lose each other's changes: in order, then.
-        let is_settled = |other: &StepState| matches!(other.phase, Phase::Done | Phase::Failed | Phase::Skipped);
-        let is_free = !writes_by_itself(&state.step.tool)
-            || self.steps.iter().take_while(|other| other.step.id < state.step.id).all(|other| {
-                !writes_by_itself(&other.step.tool) || is_settled(other)
-            });
-        state.phase == Phase::Waiting && is_free && state.step.needs().iter().all(is_done)
+        state.phase == Phase::Waiting && state.step.needs().iter().all(is_done) && self.has_its_turn(state)
     }
 
-    /// Whether the last round of planning left a step that failed or was skipped.
+    /// Whether no earlier step has to be over first, though this one does not read its result.
+    fn has_its_turn(&self, state: &StepState) -> bool {
+        let place = self.place(state);
+        let mut earlier = self.steps.iter().filter(|other| !other.is_over() && self.place(other) < place);
+        if writes_by_itself(&state.step.tool) {
+            // Steps that change files of their own choice would lose each other's changes, and a file that is moved
+            // may be one that an earlier step reads. A script's writes are its own: it waits for no reader.
+            return earlier.all(|other| state.step.tool == "script" && !writes_by_itself(&other.step.tool));
+        }
+        // Sub-goals get their parts one at a time, because the ids of new steps count on from the last one.
+        !state.lacks_parts() || !earlier.any(|other| other.lacks_parts() && self.is_ready(other))
+    }
+
+    /// Where a step stands in the plan: the parts of a sub-goal right before it, whenever they were added. What a step
+    /// needs always stands before it, so steps that wait for their turn never wait for each other.
+    fn place(&self, state: &StepState) -> (StepId, bool, StepId) {
+        let id = state.step.id;
+        let whole = self.steps.iter().find(|other| other.step.id < id && other.step.needs().contains(&id));
+        (whole.map_or(id, |whole| whole.step.id), whole.is_none(), id)
+    }
+
+    /// Whether something that was planned is not done and nothing else made up for it.
     pub fn has_failures(&self) -> bool {
         self.plan_error.is_some()
-            || self
-                .steps
-                .iter()
-                .any(|state| matches!(state.phase, Phase::Failed | Phase::Skipped) && !self.is_made_good(state))
+            || self.steps.iter().any(|state| state.phase != Phase::Done && !self.is_made_good(state))
     }
 
-    /// A failed step is made good when a later step, done, has the same target.
+    /// A step is made good when a later round gave a step, done, with the same target; one whose result only
+    /// later steps need also when each of these is done or made good.
     fn is_made_good(&self, failed: &StepState) -> bool {
-        self.steps.iter().any(|other| {
-            other.step.id > failed.step.id && other.phase == Phase::Done && other.step.target == failed.step.target
-        })
+        let replaces = |other: &StepState| {
+            other.round > failed.round && other.phase == Phase::Done && other.step.target == failed.step.target
+        };
+        let mut readers = self.steps.iter().filter(|other| other.step.needs().contains(&failed.step.id)).peekable();
+        self.steps.iter().any(replaces)
+            || (failed.step.target == LATER
+                && readers.peek().is_some()
+                && readers.all(|reader| reader.phase == Phase::Done || self.is_made_good(reader)))
+    }
+}
+
+impl StepState {
+    /// Whether nothing more will be done for it.
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Done | Phase::Failed | Phase::Skipped)
+    }
+
+    /// Whether it is a sub-goal that has no plan yet.
+    fn lacks_parts(&self) -> bool {
+        self.step.tool == "goal" && !self.step.needs().iter().any(|part| *part > self.step.id)
     }
 }
 
@@ -302,12 +338,12 @@ impl State {
 ///
 /// Never empty, unless a step waits for the person while others are being worked on.
 pub fn next(state: &State) -> Vec<Action> {
-    if state.survey.is_none() || state.brief.is_none() {
-        return vec![Action::Survey];
-    }
     let commits: Vec<Action> = of_phase(state, Phase::Proposed).map(|step| Action::Commit { step }).collect();
     if state.spent.is_some() || state.answer.is_some() {
         return if commits.is_empty() { vec![finish(state)] } else { commits };
+    }
+    if state.survey.is_none() || state.brief.is_none() {
+        return vec![Action::Survey];
     }
     if state.rounds == 0 {
         return vec![Action::Plan { round: 0 }];

@@ -245,7 +245,9 @@ pub fn settle(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) ->
         let mut seen = std::collections::BTreeSet::new();
         step.from.retain(|source| seen.insert(source.clone()));
     }
-    steps.retain(|step| step.target != REPLY || step.paths().next().is_some() || !["answer", "write"].contains(&step.tool.as_str()));
+    steps.retain(|step| {
+        step.target != REPLY || step.paths().next().is_some() || !["answer", "write"].contains(&step.tool.as_str())
+    });
     renumber(&mut steps, first);
     for wanted in &brief.write {
         let written = |step: &Step| step.file() == Some(wanted.path.as_str()) || writes_by_itself(&step.tool);

@@ -102,11 +102,18 @@ async fn split(attempt: &Attempt<'_>, documents: &[Input], budget: usize) -> Res
     let call = call(attempt, "questions", shared(attempt, documents, task, budget), text, schema);
     let reply = attempt.journal.run().mind.complete(call).await?;
     attempt.said("questions", &reply);
-    serde_json::from_str(&reply.text).map_err(|error| Miss::new(format!("the questions were cut off: {error}"), reply.text))
+    serde_json::from_str(&reply.text)
+        .map_err(|error| Miss::new(format!("the questions were cut off: {error}"), reply.text))
 }
 
 /// A call in a short context of its own: the documents, which all questions share, then what is asked.
-fn call(attempt: &Attempt<'_>, purpose: &'static str, documents: String, text: String, schema: serde_json::Value) -> Call {
+fn call(
+    attempt: &Attempt<'_>,
+    purpose: &'static str,
+    documents: String,
+    text: String,
+    schema: serde_json::Value,
+) -> Call {
     let messages = Prompt::default()
         .push(Segment::System, Role::System, "You read documents carefully and answer from them alone.")
         .push(Segment::Documents, Role::User, documents)

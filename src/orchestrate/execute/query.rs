@@ -22,7 +22,8 @@ const N_CANDIDATES: u64 = 3;
 pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let database = open(attempt)?;
     let wants_all = speaks_of_groups(&attempt.step.task) && attempt.step.file().is_some();
-    let grammar = if wants_all { query::grammar_of_all_rows(database.tables()) } else { query::grammar(database.tables()) };
+    let grammar =
+        if wants_all { query::grammar_of_all_rows(database.tables()) } else { query::grammar(database.tables()) };
     let schema = database.schema_text();
     let queries = candidates(attempt, grammar, schema).await?;
     let deadline = tool_deadline(attempt.journal.run());
@@ -93,7 +94,9 @@ fn as_meant(sql: &str) -> String {
     let mut meant = sql.to_owned();
     for found in computed.captures_iter(sql) {
         let group = regex::Regex::new(&format!(r"(?i)\bGROUP BY {}\b", regex::escape(&found[2])));
-        let is_aggregate = ["SUM", "AVG", "COUNT", "MIN", "MAX", "TOTAL", "ROUND"].iter().any(|name| found[1].to_uppercase().starts_with(name));
+        let is_aggregate = ["SUM", "AVG", "COUNT", "MIN", "MAX", "TOTAL", "ROUND"]
+            .iter()
+            .any(|name| found[1].to_uppercase().starts_with(name));
         if let (Ok(group), false) = (group, is_aggregate) {
             meant = group.replace_all(&meant, regex::NoExpand(&format!("GROUP BY {}", &found[1]))).into_owned();
         }
