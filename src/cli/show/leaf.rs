@@ -38,12 +38,13 @@ pub fn leaf(event: &Record, limit: Limit, style: Style) -> Option<Leaf> {
     let field = |name: &str| plain(&body[name]);
     let plain_leaf = |line: String, text: &str| Some(Leaf { line, text: block(text, limit) });
     match event.kind.as_str() {
-        "step_done" => None,
+        "step_done" | "reopened" => None,
         "step_started" if body["attempt"] == 1 => None,
         "step_started" => plain_leaf(format!("attempt {} with {}", field("attempt"), field("tool")), ""),
         "surveyed" => {
             let n_files = body["paths"].as_array().map_or(0, Vec::len);
-            plain_leaf(format!("survey, {n_files} files"), &field("text"))
+            let files = if n_files == 1 { "file" } else { "files" };
+            plain_leaf(format!("survey, {n_files} {files}"), &field("text"))
         }
         "briefed" => plain_leaf("brief".into(), &outline(&body["brief"])),
         "plan_failed" => plain_leaf(style.paint(Tone::Bad, &format!("no plan: {}", field("error"))), ""),
@@ -109,12 +110,18 @@ fn check_leaf(unmet: &Json, limit: Limit, style: Style) -> Option<Leaf> {
 fn output_text(output: &Json) -> String {
     let value = output["value"].as_object().and_then(|value| value.values().next()).unwrap_or(&output["value"]);
     let mut parts = vec![if value.get("columns").is_some() { rows_text(value) } else { outline(value) }];
-    for (name, label) in [("changes", "change"), ("notes", "note")] {
-        let items = output[name].as_array().into_iter().flatten();
-        parts.extend(items.map(|item| format!("{label}: {}", render::shorten(&plain(item), 200))));
-    }
+    parts.extend(output["changes"].as_array().into_iter().flatten().map(change_text));
+    parts.extend(output["notes"].as_array().into_iter().flatten().map(|note| format!("note: {}", plain(note))));
     parts.retain(|part| !part.trim().is_empty());
     parts.join("\n")
+}
+
+/// What is to be changed, without the content: that is in the file.
+fn change_text(change: &Json) -> String {
+    let Some((verb, fields)) = change.as_object().and_then(|change| change.iter().next()) else { return plain(change) };
+    let names = ["from", "path", "to"].map(|name| plain(&fields[name]));
+    let paths: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    format!("change: {} {}", verb.replace('_', " "), paths.join(" → "))
 }
 
 fn rows_text(table: &Json) -> String {

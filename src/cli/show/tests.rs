@@ -2,12 +2,14 @@
 
 use serde_json::{Value as Json, json};
 
-use super::leaf::Limit;
+use super::leaf::{Limit, leaf};
 use super::tree::{build, draw};
 use super::{answer, artifacts};
 use crate::cli::render::Style;
+use crate::orchestrate::{Brief, Event, Step, Unmet};
 use crate::store::Record;
-use crate::types::StepId;
+use crate::tool::{Output, Value};
+use crate::types::{StepId, Usage};
 
 /// Events 100 ms apart: `(kind, step or 0, body)`.
 fn events(rows: &[(&str, u32, Json)]) -> Vec<Record> {
@@ -50,7 +52,7 @@ fn journal() -> Vec<(&'static str, u32, Json)> {
         (
             "step_proposed",
             1,
-            json!({"output": {"value": {"table": {"columns": ["r", "n"], "rows": [["N", 1], ["S", null]]}}, "notes": ["one row left out"]}}),
+            json!({"output": {"value": {"table": {"columns": ["r", "n"], "rows": [["N", 1], ["S", null]]}}, "changes": [{"write": {"path": "out.md", "content": "| r | n |"}}], "notes": ["one row left out"]}}),
         ),
         ("changed", 1, json!({"path": "out.md", "bytes": 412, "sha256": "ab"})),
         ("step_done", 1, json!({})),
@@ -64,7 +66,7 @@ fn a_run_is_drawn_as_a_tree() {
     check(
         &journal(),
         "\
-├─ survey, 1 files
+├─ survey, 1 file
 │    a.csv: 3 rows
 ├─ plan, 2 steps
 │  ├─ $1 query_table: total by region  ← a.csv  → out.md  done in 700 ms
@@ -79,6 +81,7 @@ fn a_run_is_drawn_as_a_tree() {
 │  │  │    r | n
 │  │  │    N | 1
 │  │  │    S |
+│  │  │    change: write out.md
 │  │  │    note: one row left out
 │  │  └─ wrote out.md, 412 B
 │  └─ $2 write: say it  ← $1  not started
@@ -131,4 +134,96 @@ fn files_are_told_once_as_they_were_last() {
     assert_eq!(artifacts(&rows), want);
     assert_eq!(answer(&events(&journal())), Some("N leads."));
     assert_eq!(answer(&rows), None);
+}
+
+#[test]
+fn a_sub_plan_stands_under_its_step() {
+    let step = |id: u32, task: &str| json!({"id": id, "do": task, "tool": "write", "from": []});
+    check(
+        &[
+            ("planned", 0, json!({"round": 0, "steps": [step(1, "the whole"), step(2, "the rest")]})),
+            ("expanded", 1, json!({"steps": [step(3, "a part")]})),
+            ("step_failed", 3, json!({"attempt": 1, "error": "no", "tried": ""})),
+            ("step_done", 1, json!({})),
+        ],
+        "\
+└─ plan, 2 steps
+   ├─ $1 write: the whole  done in 200 ms
+   │  └─ plan, 1 step
+   │     └─ $3 write: a part  failed after 0 ms
+   │        └─ attempt 1 failed: no
+   └─ $2 write: the rest  not started
+",
+    );
+}
+
+/// An event as the journal keeps it.
+fn journaled(event: &Event) -> Record {
+    let mut body = serde_json::to_value(event).unwrap();
+    let kind = body.as_object_mut().unwrap().remove("kind").unwrap();
+    Record { seq: 1, at_ms: 0, kind: kind.as_str().unwrap().into(), step: event.step(), body }
+}
+
+/// The orchestrator's events and their lines; none falls back to the plain list of fields.
+#[test]
+fn every_event_has_a_line_of_its_own() {
+    let step = StepId(1);
+    let text = String::from;
+    let usage = Usage { prompt_tokens: 12, cached_tokens: 2, decoded_tokens: 3, ..Usage::default() };
+    let output = Output::from(Value::Text(text("v")));
+    let steps: Vec<Step> = Vec::new();
+    let rows = [
+        (Event::Surveyed { text: text("t"), paths: vec![text("a")] }, "survey, 1 file|t"),
+        (Event::Briefed { brief: Brief::default() }, "brief|"),
+        (Event::PlanFailed { error: text("e") }, "no plan: e|"),
+        (Event::StepStarted { step, attempt: 1, tool: text("t") }, ""),
+        (Event::StepStarted { step, attempt: 2, tool: text("t") }, "attempt 2 with t|"),
+        (
+            Event::ToolCalled {
+                step,
+                tool: text("t"),
+                arguments: json!({"a": 1}),
+                result: text("r"),
+                ok: true,
+                by_script: true,
+                ms: 2.0,
+            },
+            "script: t {\"a\":1}  ok, 2 ms|r",
+        ),
+        (
+            Event::ModelCalled { step: None, purpose: text("p"), usage, text: text("t") },
+            "model, p: 12 read (2 cached), 3 written|t",
+        ),
+        (Event::StepProposed { step, output }, "result|v"),
+        (Event::Changed { step, path: text("p"), bytes: 9, sha256: text("s") }, "wrote p, 9 B|"),
+        (Event::StepDone { step }, ""),
+        (
+            Event::StepFailed { step, attempt: 3, error: text("e"), tried: text("t"), fatal: true },
+            "attempt 3 failed: e|t",
+        ),
+        (Event::Asked { step, question: text("q") }, "asked: q|"),
+        (Event::Answered { step, answer: text("a"), assumed: true }, "assumed: a|"),
+        (Event::Reopened { step }, ""),
+        (Event::Checked { unmet: Vec::new() }, "check: all that the goal asks for is there|"),
+        (
+            Event::Checked { unmet: vec![Unmet { path: text("p"), what: text("w") }] },
+            "check: 1 unmet|- path: p|  what: w",
+        ),
+        (Event::BudgetSpent { what: text("w") }, "budget spent: w|"),
+        (Event::Summarized { answer: text("a") }, "summary|a"),
+        (Event::Interrupted, "interrupted|"),
+        (Event::Resumed, "resumed|"),
+    ];
+    for (event, want) in &rows {
+        let shown = leaf(&journaled(event), Limit::SHORT, Style::new(false));
+        let shown = shown.map(|leaf| format!("{}|{}", leaf.line, leaf.text.join("|"))).unwrap_or_default();
+        assert_eq!(shown, *want, "{event:?}");
+    }
+    // Plans are drawn with their steps.
+    for (event, want) in [
+        (Event::Planned { round: 0, steps: steps.clone() }, "└─ plan, answered at once\n"),
+        (Event::Expanded { step, steps }, "└─ step $1  not started\n   └─ plan, answered at once\n"),
+    ] {
+        assert_eq!(draw(&build(&[journaled(&event)], Limit::SHORT, Style::new(false))), want);
+    }
 }

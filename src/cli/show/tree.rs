@@ -22,8 +22,18 @@ struct Progress {
     state: State,
     first_ms: Option<i64>,
     last_ms: i64,
-    children: Vec<Node>,
+    children: Vec<Child>,
 }
+
+/// What stands under a step.
+enum Child {
+    Node(Node),
+    /// The steps of its own plan, as the event told them.
+    Plan(Json),
+}
+
+/// Steps whose plan has not come up yet.
+type Steps = BTreeMap<StepId, Progress>;
 
 #[derive(Default, Clone, Copy)]
 enum State {
@@ -46,13 +56,14 @@ pub fn build(events: &[Record], limit: Limit, style: Style) -> Vec<Node> {
             nodes.extend(leaf(event, limit, style).map(|leaf| Node { leaf, children: Vec::new() }));
         }
     }
-    let unplanned = std::mem::take(&mut steps);
-    nodes.extend(unplanned.into_iter().map(|(id, progress)| progress.node(&format!("step {id}"), style)));
+    while let Some(id) = steps.keys().next().copied() {
+        nodes.push(step_node(id, &format!("step {id}"), &mut steps, style));
+    }
     nodes
 }
 
-fn progress(events: &[Record], limit: Limit, style: Style) -> BTreeMap<StepId, Progress> {
-    let mut steps: BTreeMap<StepId, Progress> = BTreeMap::new();
+fn progress(events: &[Record], limit: Limit, style: Style) -> Steps {
+    let mut steps = Steps::new();
     for event in events {
         let Some(id) = event.step else { continue };
         let step = steps.entry(id).or_default();
@@ -62,25 +73,48 @@ fn progress(events: &[Record], limit: Limit, style: Style) -> BTreeMap<StepId, P
             "step_done" => State::Done,
             "step_failed" => State::Failed,
             "asked" => State::Asks,
-            "step_started" | "answered" => State::Started,
+            "step_started" | "answered" | "reopened" => State::Started,
             _ => step.state,
         };
-        step.children.extend(leaf(event, limit, style).map(|leaf| Node { leaf, children: Vec::new() }));
+        if event.kind == "expanded" {
+            step.children.push(Child::Plan(event.body.clone()));
+        } else {
+            let leaf = leaf(event, limit, style);
+            step.children.extend(leaf.map(|leaf| Child::Node(Node { leaf, children: Vec::new() })));
+        }
     }
     steps
 }
 
-fn plan_node(plan: &Json, steps: &mut BTreeMap<StepId, Progress>, style: Style) -> Node {
+/// A plan with its steps; they leave `steps`.
+fn plan_node(plan: &Json, steps: &mut Steps, style: Style) -> Node {
     let planned = plan["steps"].as_array().map_or(&[][..], Vec::as_slice);
+    let n_steps = match planned.len() {
+        0 => "answered at once".into(),
+        1 => "1 step".into(),
+        n => format!("{n} steps"),
+    };
     let title = match plan["round"].as_u64() {
-        None | Some(0) => format!("plan, {} steps", planned.len()),
-        Some(round) => format!("plan, round {}, {} more steps", round + 1, planned.len()),
+        None | Some(0) => format!("plan, {n_steps}"),
+        Some(round) => format!("plan, round {}, {n_steps} more", round + 1),
     };
     let children = planned.iter().map(|step| {
         let id = StepId(step["id"].as_u64().unwrap_or_default() as u32);
-        steps.remove(&id).unwrap_or_default().node(&step_title(id, step), style)
+        step_node(id, &step_title(id, step), steps, style)
     });
-    Node { leaf: Leaf { line: style.paint(Tone::Strong, &title), text: Vec::new() }, children: children.collect() }
+    let children = children.collect();
+    Node { leaf: Leaf { line: style.paint(Tone::Strong, &title), text: Vec::new() }, children }
+}
+
+fn step_node(id: StepId, title: &str, steps: &mut Steps, style: Style) -> Node {
+    let progress = steps.remove(&id).unwrap_or_default();
+    let line = format!("{}  {}", style.paint(Tone::Strong, title), progress.state_text(style));
+    let child = |child| match child {
+        Child::Node(node) => node,
+        Child::Plan(plan) => plan_node(&plan, steps, style),
+    };
+    let children = progress.children.into_iter().map(child).collect();
+    Node { leaf: Leaf { line, text: Vec::new() }, children }
 }
 
 fn step_title(id: StepId, step: &Json) -> String {
@@ -98,17 +132,15 @@ fn step_title(id: StepId, step: &Json) -> String {
 }
 
 impl Progress {
-    fn node(self, title: &str, style: Style) -> Node {
+    fn state_text(&self, style: Style) -> String {
         let took = render::duration((self.last_ms - self.first_ms.unwrap_or(self.last_ms)) as f64);
-        let state = match self.state {
+        match self.state {
             State::Waiting => style.paint(Tone::Faint, "not started"),
             State::Started => style.paint(Tone::Notice, &format!("under way after {took}")),
             State::Done => style.paint(Tone::Good, &format!("done in {took}")),
             State::Failed => style.paint(Tone::Bad, &format!("failed after {took}")),
             State::Asks => style.paint(Tone::Notice, "waits for an answer"),
-        };
-        let line = format!("{}  {state}", style.paint(Tone::Strong, title));
-        Node { leaf: Leaf { line, text: Vec::new() }, children: self.children }
+        }
     }
 }
 
