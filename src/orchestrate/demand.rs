@@ -84,7 +84,9 @@ pub fn decimals(text: &str) -> Option<i32> {
     speaks.then_some(counted.or(unit)).flatten().and_then(|n| i32::try_from(n).ok()).filter(|n| *n <= 10)
 }
 
-fn number(word: &str) -> Option<usize> {
+/// The number that a word spells, in digits or letters.
+pub fn number(word: &str) -> Option<usize> {
+    let word = word.to_lowercase();
     let n = word.parse().ok().or_else(|| NUMBERS.iter().position(|&name| name == word))?;
     (1..=2000).contains(&n).then_some(n)
 }

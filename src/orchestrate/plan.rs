@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::brief::Brief;
+use super::demand;
 use crate::tool::Registry;
 use crate::tool::format::{self, Format};
 use crate::types::StepId;
@@ -208,7 +209,7 @@ pub fn tool_names(registry: &Registry) -> Vec<(&str, &str)> {
     names
 }
 
-/// The numbers that stand in a text, as they are written.
+/// The numbers that stand in a text in digits, as they are written.
 fn numbers(text: &str) -> Vec<String> {
     let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ',');
     parts.map(|part| part.trim_matches(['.', ',']).to_owned()).filter(|part| !part.is_empty()).collect()
@@ -236,11 +237,15 @@ fn renumber(steps: &mut [Step], first: StepId) {
 /// A plan states no results: small models like to guess them, and then believe what they read. A step whose
 /// words hold numbers that the goal does not is told to do what the goal asks for, in the goal's words.
 pub fn settle(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec<Step> {
-    let known = numbers(goal);
+    let spelled = goal.split(|c: char| !c.is_alphanumeric()).filter_map(demand::number).map(|n| n.to_string());
+    let known: Vec<String> = numbers(goal).into_iter().chain(spelled).collect();
     for step in &mut steps {
         let is_guess = numbers(&step.task).iter().any(|number| !known.contains(number));
-        if is_guess && step.target == REPLY {
-            step.task = "what the goal asks to be told".to_owned();
+        if is_guess {
+            step.task = match step.file() {
+                Some(path) => format!("what the goal wants to have in {path}"),
+                None => "what the goal asks to be told".to_owned(),
+            };
         }
         let mut seen = std::collections::BTreeSet::new();
         step.from.retain(|source| seen.insert(source.clone()));

@@ -9,7 +9,9 @@ use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::mind::{Call, Mind};
 use crate::orchestrate::prompt::{Prompt, Segment};
-use crate::tool::{Output, Table, Value};
+use crate::orchestrate::plan::Step;
+use crate::tool::format::Format;
+use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Role};
 
 /// Questions of one step at most.
@@ -47,7 +49,28 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
             .map_err(|error| Miss::new(format!("an answer was cut off: {error}"), reply.text.clone()))?;
         rows.push([question.clone(), found.answer, found.file, found.reasoning]);
     }
-    Ok(Value::Table(table(rows, documents.len())).into())
+    let text = prose(attempt.step, &rows, documents.len());
+    let mut output = Output::from(Value::Table(table(rows, documents.len())));
+    if let (Some(path), Some(content)) = (attempt.step.file(), text) {
+        output.changes.push(Change::Write { path: path.to_owned(), content });
+    }
+    Ok(output)
+}
+
+/// Answers as a list for readers, unless the file is one for machines or a table.
+fn prose(step: &Step, rows: &[[String; 4]], n_documents: usize) -> Option<String> {
+    let form = step.form_for(step.file()?);
+    let is_list = matches!(form, Format::Text | Format::BulletList | Format::NumberedList)
+        || (form == Format::MarkdownTable && step.form.is_none());
+    let line = |i: usize, [_, answer, file, _]: &[String; 4]| {
+        let source = if n_documents > 1 { format!(" ({file})") } else { String::new() };
+        match form {
+            Format::BulletList => format!("- {answer}{source}\n"),
+            _ if rows.len() > 1 => format!("{}. {answer}{source}\n", i + 1),
+            _ => format!("{answer}{source}\n"),
+        }
+    };
+    is_list.then(|| rows.iter().enumerate().map(|(i, row)| line(i, row)).collect())
 }
 
 /// Question, answer and, where there are several documents, the source.

@@ -21,11 +21,11 @@ use super::machine::{State, StepState, TRIES_PLANNED};
 use super::mind::{self, Reply};
 use super::plan::{Step, writes_by_itself};
 use super::planner;
-use super::prompt::{self, Prompt};
+use super::prompt::{self, Prompt, Segment};
 use crate::tool::format::{self, Format};
 use crate::tool::workspace::Verdict;
 use crate::tool::{self, Change, Output, Value};
-use crate::types::{Sampling, StepId};
+use crate::types::{Message, Role, Sampling, StepId};
 
 /// A try that gave nothing.
 #[derive(Debug, Clone)]
@@ -177,6 +177,13 @@ impl Attempt<'_> {
         let run = self.journal.run();
         let survey = self.state.survey.as_ref().map_or("", |(text, _)| text.as_str());
         planner::with_plan(prompt::planning(prompt::system(&run.registry), survey, &run.goal), self.state)
+    }
+
+    /// A short context of its own for work that needs the goal but neither plan nor survey: small models hold
+    /// one thing in view at a time. Steps of a run share its head.
+    fn focus(&self, role: &str, text: String) -> Vec<Message> {
+        let goal = format!("The person's goal, of which you do one step: {}\n\n{text}", self.journal.run().goal);
+        Prompt::default().push(Segment::System, Role::System, role).push(Segment::Step, Role::User, goal).messages()
     }
 
     /// What failed before, for the prompt of this try; empty on the first.

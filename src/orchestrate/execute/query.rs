@@ -10,10 +10,9 @@ use super::{Attempt, Miss};
 use crate::orchestrate::demand;
 use crate::orchestrate::driver::tool_deadline;
 use crate::orchestrate::mind::Call;
-use crate::orchestrate::prompt::Segment;
 use crate::tool::query::{self, Database};
 use crate::tool::{Error, Output, Value, table};
-use crate::types::{Grammar, Role};
+use crate::types::Grammar;
 
 /// Candidates per try: one greedy, the others warm.
 const N_CANDIDATES: u64 = 3;
@@ -126,13 +125,11 @@ fn open(attempt: &Attempt<'_>) -> Result<Database, Miss> {
 
 async fn candidates(attempt: &Attempt<'_>, grammar: String, schema: String) -> Result<Vec<String>, Miss> {
     let text = format!(
-        "Step {}: {}\n\nTables:\n{}\n{}Write the SQLite query that gives exactly what this step of the goal asks for: only the columns that are wanted, under the filters, grouping, order and rounding that the goal states; no LIMIT unless a number of rows is asked for. Damaged rows are not in the tables.",
-        attempt.step.id,
-        attempt.step.task,
-        schema,
+        "Tables (damaged rows are left out of them already):\n{schema}\n{}The step: {}\nWrite the one SQLite query that gives exactly the result of this step: only the columns that are wanted, with the filters, grouping, order and rounding that the goal states for it; no LIMIT unless a number of rows is asked for.",
         attempt.failures(),
+        attempt.step.task,
     );
-    let messages = attempt.prompt().push(Segment::Step, Role::User, text).messages();
+    let messages = attempt.focus("You write correct SQLite queries.", text);
     let calls = (0..N_CANDIDATES).map(|candidate| Call {
         purpose: "query",
         step: Some(attempt.step.id),

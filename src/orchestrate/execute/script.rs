@@ -9,9 +9,7 @@ use super::call::{Record, all};
 use super::{Attempt, Miss};
 use crate::orchestrate::event::written;
 use crate::orchestrate::mind::Call;
-use crate::orchestrate::prompt::Segment;
 use crate::tool::{Error, Output};
-use crate::types::Role;
 
 /// Candidates per try: one greedy, the others warm.
 const N_CANDIDATES: u64 = 3;
@@ -81,14 +79,13 @@ async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
         format!("{text}The text of {name} above has to be written into the program as a string.\n")
     });
     let text = format!(
-        "Step {}: {}\n\nInputs:\n{}{}{results}Write a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}",
-        step.id,
-        step.task,
+        "Files:\n{}{}{results}The step: {}\nWrite a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}",
         attempt.shown(&inputs, SHOWN),
         attempt.failures(),
+        step.task,
         files.first().map_or("file.txt", String::as_str),
     );
-    let messages = attempt.prompt().push(Segment::Step, Role::User, text).messages();
+    let messages = attempt.focus("You write short, correct Python programs.", text);
     let calls = (0..N_CANDIDATES).map(|candidate| Call {
         purpose: "script",
         step: Some(step.id),

@@ -9,9 +9,8 @@ use super::items::Item;
 use super::{Attempt, Miss};
 use crate::orchestrate::demand::{self, Demand};
 use crate::orchestrate::mind::{Call, Reply};
-use crate::orchestrate::prompt::Segment;
 use crate::tool::{Change, Output, Table, Value};
-use crate::types::{Grammar, Role, Sampling};
+use crate::types::{Grammar, Sampling};
 
 /// Candidates of a text for which the goal states demands that code can check.
 const N_CANDIDATES: u64 = 4;
@@ -85,12 +84,12 @@ async fn each(attempt: &Attempt<'_>, items: Vec<Item>) -> Result<Output, Miss> {
 fn instruction(attempt: &Attempt<'_>, demand: &Demand) -> String {
     let step = attempt.step;
     let place = match step.file() {
-        Some(path) if path.ends_with("/*") => "Write only the text for this item.".to_owned(),
-        Some(path) => format!("Write only the text that belongs into {path}, without any introduction or comment."),
-        None => "Write only the text.".to_owned(),
+        Some(path) if path.ends_with("/*") => "Give only the text for this one item, in your own words.".to_owned(),
+        Some(path) => format!("Give only the text of {path}."),
+        None => "Give only the text.".to_owned(),
     };
     let demands = demand.in_words();
-    format!("{}Step {}: {}\n{demands}{place}", attempt.failures(), step.id, step.task)
+    format!("{}The step: {}\n{demands}{place}", attempt.failures(), step.task)
 }
 
 fn call(attempt: &Attempt<'_>, text: String, demand: &Demand, candidate: u64) -> Call {
@@ -98,7 +97,7 @@ fn call(attempt: &Attempt<'_>, text: String, demand: &Demand, candidate: u64) ->
     Call {
         purpose: "write",
         step: Some(attempt.step.id),
-        messages: attempt.prompt().push(Segment::Step, Role::User, text).messages(),
+        messages: attempt.focus("You are a good writer. You give the text that is asked for and nothing else.", text),
         prefill: String::new(),
         grammar: demand.regex().map(Grammar::Regex),
         sampling,
