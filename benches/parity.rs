@@ -1,11 +1,15 @@
 //! Prints how far Partita's next-token distributions are from llama.cpp's on the same model files.
 //!
-//! `cargo bench --bench parity -- [--golden DIR] MODEL.gguf…` with `PARTITA_LLAMA` naming a llama.cpp source folder
-//! that was built in its `build` folder. Each model reads `tests/data/parity.txt` (prose, code, JSON); then come the
-//! seeded models of every family. Without `PARTITA_LLAMA` only the seeded models run, against the golden files.
-//! `--golden DIR` writes golden files from what llama.cpp says.
+//! `cargo bench --bench parity -- [--exact] [--golden DIR] MODEL.gguf…` with `PARTITA_LLAMA` naming a llama.cpp source
+//! folder that was built in its `build` folder. Each model reads `tests/data/parity.txt` (prose, code, JSON); then come
+//! the seeded models of every family (`f32` weights: no rounding in between) and every encoding. Without `PARTITA_LLAMA` the seeded models run against their golden
+//! files. `--golden DIR` writes golden files from what llama.cpp says.
 //!
-//! Unit: KL(llama.cpp || Partita) in nats per position; share of positions with the same likeliest token.
+//! Both programs round activations to 8 bits, so neither is the truth. Two rows put the first one in proportion: how
+//! far llama.cpp is from itself when only flash attention is turned off, and, with `--exact` (takes 4 bytes per weight
+//! of disk), how far each program is from llama.cpp on the same weights decoded to `f32`.
+//!
+//! Unit: KL(reference || other) in nats per position; share of positions with the same likeliest token.
 
 #![allow(clippy::print_stdout)]
 
@@ -13,134 +17,160 @@
 mod figures;
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use figures::{Figures, Golden, all_logits, kl, top};
+use figures::{Figures, Golden, all_logits};
 use partita::gguf::Gguf;
 use partita::model::{LoadOptions, Model, tiny};
 use partita::tokenizer::{Special, Tokenizer};
-use partita::types::Token;
+use partita::types::{Dtype, Token};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const TEXT: &str = include_str!("../tests/data/parity.txt");
 /// Context of both programs; some rotations depend on it.
-const N_CTX: usize = 1024;
+const N_CTX: usize = 2048;
 const CHUNK: usize = 128;
 /// Tokens of a real model's golden file.
 const N_GOLDEN: usize = 192;
 
+struct Arguments {
+    models: Vec<PathBuf>,
+    golden: Option<PathBuf>,
+    exact: bool,
+}
+
 fn main() -> Result<()> {
-    let (models, golden) = arguments();
-    let scratch = tempfile::tempdir()?;
-    let peer =
-        std::env::var_os("PARTITA_LLAMA").map(|llama| Peer::build(Path::new(&llama), scratch.path())).transpose()?;
-    let Some(peer) = peer else {
-        println!("PARTITA_LLAMA names no llama.cpp folder: seeded models against the golden files only");
+    let arguments = arguments();
+    let Some(llama) = std::env::var_os("PARTITA_LLAMA") else {
+        println!("PARTITA_LLAMA names no llama.cpp folder: seeded models against their golden files only");
         return against_golden();
     };
-    for path in &models {
-        let gguf = Gguf::open(path)?;
-        let tokens = Tokenizer::from_gguf(gguf.metadata())?.encode(TEXT, Special::AsText);
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let logits = peer.logits(path, &tokens)?;
-        report(&name, gguf, &tokens, &logits)?;
-        if let Some(folder) = &golden {
-            let n_vocab = logits.len() / tokens.len();
-            let short = Golden::new(&tokens[..N_GOLDEN], &logits[..N_GOLDEN * n_vocab], 6);
-            std::fs::write(folder.join(format!("{name}.txt")), short.to_text())?;
-        }
+    let scratch = tempfile::tempdir()?;
+    let peer = Peer::build(Path::new(&llama), scratch.path())?;
+    for path in &arguments.models {
+        real_model(&peer, path, &arguments)?;
     }
-    for (name, spec) in tiny::families() {
-        let path = scratch.path().join("tiny.gguf");
-        tiny::write(&path, &spec)?;
-        let tokens = tiny::bytes_as_tokens(TEXT, spec.n_ctx.min(600));
-        let logits = peer.logits(&path, &tokens)?;
-        report(name, Gguf::open(&path)?, &tokens, &logits)?;
-        if let Some(folder) = &golden {
-            std::fs::write(folder.join(format!("tiny-{name}.txt")), Golden::new(&tokens, &logits, 24).to_text())?;
-        }
+    for (name, spec) in [tiny::families(Dtype::F32), tiny::encodings()].concat() {
+        seeded_model(&peer, name, &spec, &arguments)?;
     }
     Ok(())
 }
 
-fn arguments() -> (Vec<PathBuf>, Option<PathBuf>) {
-    let mut arguments = std::env::args_os().skip(1);
-    let (mut models, mut golden) = (Vec::new(), None);
-    while let Some(argument) = arguments.next() {
-        if argument == "--golden" {
-            golden = arguments.next().map(PathBuf::from);
-        } else if !argument.to_string_lossy().starts_with("--") {
-            models.push(argument.into());
+fn arguments() -> Arguments {
+    let mut given = std::env::args_os().skip(1);
+    let mut arguments = Arguments { models: Vec::new(), golden: None, exact: false };
+    while let Some(argument) = given.next() {
+        match argument.to_str() {
+            Some("--golden") => arguments.golden = given.next().map(PathBuf::from),
+            Some("--exact") => arguments.exact = true,
+            // What cargo itself passes on.
+            Some(option) if option.starts_with("--") => {}
+            _ => arguments.models.push(argument.into()),
         }
     }
-    (models, golden)
+    arguments
 }
 
-fn report(name: &str, gguf: Gguf, tokens: &[Token], reference: &[f32]) -> Result<()> {
+fn real_model(peer: &Peer, path: &Path, arguments: &Arguments) -> Result<()> {
+    let gguf = Gguf::open(path)?;
+    let tokens = Tokenizer::from_gguf(gguf.metadata())?.encode(TEXT, Special::AsText);
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let golden_name = Golden::name(&gguf).ok_or("a model without general.name has no golden file")?;
+    let reference = peer.logits(path, &tokens, "auto")?;
+    let n_vocab = reference.len() / tokens.len();
+    let ours = our_logits(gguf, &tokens)?;
+    let compare = |what: &str, reference: &[f32], other: &[f32]| {
+        println!("{name:<14} {what:<46} {}", Figures::between(reference, other, n_vocab));
+    };
+    compare("llama.cpp || partita", &reference, &ours);
+    compare("llama.cpp || llama.cpp, flash attention off", &reference, &peer.logits(path, &tokens, "off")?);
+    if arguments.exact {
+        let decoded = peer.decode(path)?;
+        let exact = peer.logits(&decoded, &tokens, "auto")?;
+        std::fs::remove_file(decoded)?;
+        compare("llama.cpp on f32 weights || partita", &exact, &ours);
+        compare("llama.cpp on f32 weights || llama.cpp", &exact, &reference);
+    }
+    if let Some(folder) = &arguments.golden {
+        let golden = Golden::new(&tokens[..N_GOLDEN], &reference[..N_GOLDEN * n_vocab], 6);
+        std::fs::write(folder.join(format!("{golden_name}.txt")), golden.to_text())?;
+    }
+    Ok(())
+}
+
+fn seeded_model(peer: &Peer, name: &str, spec: &tiny::TinySpec, arguments: &Arguments) -> Result<()> {
+    let path = peer.scratch.join("tiny.gguf");
+    tiny::write(&path, spec)?;
+    let tokens = tiny::bytes_as_tokens(TEXT, spec.n_ctx);
+    let reference = peer.logits(&path, &tokens, "auto")?;
+    let figures = Figures::between(&reference, &our_logits(Gguf::open(&path)?, &tokens)?, tiny::N_VOCAB);
+    println!("seeded {name:<14} {figures}");
+    if let Some(folder) = &arguments.golden {
+        std::fs::write(folder.join(format!("tiny-{name}.txt")), Golden::new(&tokens, &reference, 24).to_text())?;
+    }
+    Ok(())
+}
+
+fn our_logits(gguf: Gguf, tokens: &[Token]) -> Result<Vec<f32>> {
     let options = LoadOptions { n_ctx: Some(N_CTX), ..LoadOptions::default() };
-    let model = Model::load(&Arc::new(gguf), options)?;
-    let n_vocab = model.config().n_vocab;
-    let ours = all_logits(&model, tokens, CHUNK)?;
-    let mut figures = Figures::default();
-    for (reference, ours) in reference.chunks_exact(n_vocab).zip(ours.chunks_exact(n_vocab)) {
-        figures.add(kl(reference, ours), top(reference) == top(ours));
-    }
-    println!("{name:<32} {figures}");
-    Ok(())
+    Ok(all_logits(&Model::load(&Arc::new(gguf), options)?, tokens, CHUNK)?)
 }
 
 fn against_golden() -> Result<()> {
-    for (name, spec) in tiny::families() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/tiny-{name}.txt"));
-        let golden = Golden::parse(&std::fs::read_to_string(file)?).ok_or("the golden file cannot be read")?;
-        let gguf = Arc::new(Gguf::from_bytes(name, tiny::to_bytes(&spec))?);
-        let model = Model::load(&gguf, LoadOptions { n_ctx: Some(N_CTX), ..LoadOptions::default() })?;
-        println!("{name:<32} {}", golden.compare(&all_logits(&model, &golden.tokens, CHUNK)?));
+    for (name, spec) in [tiny::families(Dtype::F32), tiny::encodings()].concat() {
+        let golden = Golden::load(&format!("tiny-{name}"))?;
+        let gguf = Gguf::from_bytes(name, tiny::to_bytes(&spec))?;
+        println!("seeded {name:<14} {}", golden.compare(&our_logits(gguf, &golden.tokens)?));
     }
     Ok(())
 }
 
-/// `tests/peer/llama_logits.c`, compiled against a llama.cpp build.
+/// The programs of `tests/peer`, compiled against a llama.cpp build.
 struct Peer {
-    program: PathBuf,
     scratch: PathBuf,
 }
 
 impl Peer {
     fn build(llama: &Path, scratch: &Path) -> Result<Self> {
-        let program = scratch.join("llama_logits");
         let libraries = llama.join("build/bin");
-        let status = Command::new("cc")
-            .args(["-O1", "-o"])
-            .arg(&program)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peer/llama_logits.c"))
-            .arg("-I")
-            .arg(llama.join("include"))
-            .arg("-I")
-            .arg(llama.join("ggml/include"))
-            .arg("-L")
-            .arg(&libraries)
-            .args(["-lllama", "-lggml", "-lggml-base", "-lggml-cpu"])
-            .arg(format!("-Wl,-rpath,{}", libraries.display()))
-            .status()?;
-        if !status.success() {
-            return Err(format!("tests/peer/llama_logits.c does not build against {}", llama.display()).into());
+        for program in ["llama_logits", "llama_decode"] {
+            let source = format!("{}/tests/peer/{program}.c", env!("CARGO_MANIFEST_DIR"));
+            let mut command = Command::new("cc");
+            command.args(["-O1", "-o"]).arg(scratch.join(program)).arg(&source);
+            command.arg("-I").arg(llama.join("include")).arg("-I").arg(llama.join("ggml/include"));
+            command.arg("-L").arg(&libraries).args(["-lllama", "-lggml", "-lggml-base", "-lggml-cpu"]);
+            command.arg(format!("-Wl,-rpath,{}", libraries.display()));
+            if !command.status()?.success() {
+                return Err(format!("{source} does not build against {}", llama.display()).into());
+            }
         }
-        Ok(Self { program, scratch: scratch.to_owned() })
+        Ok(Self { scratch: scratch.to_owned() })
     }
 
     /// `[tokens.len(), n_vocab]`.
-    fn logits(&self, model: &Path, tokens: &[Token]) -> Result<Vec<f32>> {
+    fn logits(&self, model: &Path, tokens: &[Token], flash_attention: &str) -> Result<Vec<f32>> {
         let (input, output) = (self.scratch.join("tokens"), self.scratch.join("logits"));
         std::fs::write(&input, tokens.iter().flat_map(|token| token.to_ne_bytes()).collect::<Vec<u8>>())?;
-        let status = Command::new(&self.program).arg(model).arg(input).arg(&output).arg(N_CTX.to_string()).status()?;
-        if !status.success() {
-            return Err(format!("llama.cpp does not run {}", model.display()).into());
-        }
+        let n_ctx = N_CTX.to_string();
+        let arguments = [model.as_os_str(), input.as_ref(), output.as_ref(), n_ctx.as_ref(), flash_attention.as_ref()];
+        self.run("llama_logits", &arguments)?;
         let bytes = std::fs::read(output)?;
         Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_ne_bytes(*bytes)).collect())
+    }
+
+    /// A copy of the model with its weights in `f32`.
+    fn decode(&self, model: &Path) -> Result<PathBuf> {
+        let decoded = self.scratch.join("decoded.gguf");
+        self.run("llama_decode", &[model.as_os_str(), decoded.as_ref()])?;
+        Ok(decoded)
+    }
+
+    fn run(&self, program: &str, arguments: &[&OsStr]) -> Result<()> {
+        let status = Command::new(self.scratch.join(program)).args(arguments).status()?;
+        if status.success() { Ok(()) } else { Err(format!("{program} {arguments:?} ended with {status}").into()) }
     }
 }

@@ -104,8 +104,8 @@ pub fn to_bytes(spec: &TinySpec) -> Vec<u8> {
 }
 
 /// One model of every family and of every variant that the forward pass treats in its own way, by name.
-pub fn families() -> Vec<(&'static str, TinySpec)> {
-    let spec = |architecture| TinySpec { architecture, ..TinySpec::default() };
+pub fn families(dtype: Dtype) -> Vec<(&'static str, TinySpec)> {
+    let spec = |architecture| TinySpec { architecture, dtype, ..TinySpec::default() };
     let with = |architecture, keys| TinySpec { keys, ..spec(architecture) };
     let n_pairs = HEAD_DIM / 2;
     let ramp = |top: f32| (0..n_pairs).map(|i| 1.0 + top * i as f32 / n_pairs as f32).collect::<Vec<f32>>();
@@ -145,6 +145,14 @@ pub fn families() -> Vec<(&'static str, TinySpec)> {
     ]
 }
 
+/// One model of every encoding, by the encoding's name.
+pub fn encodings() -> Vec<(&'static str, TinySpec)> {
+    use Dtype::*;
+    [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K]
+        .map(|dtype| (dtype.name(), TinySpec { dtype, ..TinySpec::default() }))
+        .to_vec()
+}
+
 /// The bytes of a text as tokens of the vocabulary, at most `n`.
 pub fn bytes_as_tokens(text: &str, n: usize) -> Vec<Token> {
     text.bytes().take(n).map(Token::from).collect()
@@ -152,7 +160,7 @@ pub fn bytes_as_tokens(text: &str, n: usize) -> Vec<Token> {
 
 fn put_metadata(writer: &mut Writer, spec: &TinySpec) {
     writer.set("general.architecture", spec.architecture);
-    writer.set("general.name", format!("tiny {} of seed {}", spec.architecture, spec.seed));
+    writer.set("general.name", format!("tiny model of seed {}", spec.seed));
     let mut set = |key: &str, value: Value| {
         writer.set(&format!("{}.{key}", spec.architecture), value);
     };
@@ -252,8 +260,9 @@ impl Tensors<'_> {
         self.projection(&name("attn_output"), DIM, q_dim);
         self.norm(&name("ffn_norm"), DIM);
         if architecture == "gemma3" {
-            self.norm(&name("post_attention_norm"), DIM);
-            self.norm(&name("post_ffw_norm"), DIM);
+            // Large enough to matter beside the scaled embedding.
+            self.scaled_norm(&name("post_attention_norm"), DIM, 3.0);
+            self.scaled_norm(&name("post_ffw_norm"), DIM, 3.0);
         }
         if fused {
             self.projection(&name("ffn_up"), 2 * FFN_DIM, DIM);
@@ -277,7 +286,11 @@ impl Tensors<'_> {
     }
 
     fn norm(&mut self, name: &str, n: usize) {
-        let weights: Vec<f32> = (0..n).map(|_| 1.0 + 0.5 * self.random.centred()).collect();
+        self.scaled_norm(name, n, 1.0);
+    }
+
+    fn scaled_norm(&mut self, name: &str, n: usize, scale: f32) {
+        let weights: Vec<f32> = (0..n).map(|_| scale * (1.0 + 0.5 * self.random.centred())).collect();
         self.writer.tensor_f32(&format!("{name}.weight"), &[n], &weights);
     }
 }

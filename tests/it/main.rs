@@ -6,6 +6,7 @@ mod engine;
 mod generate;
 mod gguf;
 mod model;
+mod parity;
 mod query;
 mod store;
 mod tidy;

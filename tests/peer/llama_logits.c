@@ -1,15 +1,18 @@
 /* Writes llama.cpp's logits for a list of tokens: the reference of `benches/parity`.
  *
- * usage: llama_logits MODEL.gguf TOKENS OUT N_CTX
+ * usage: llama_logits MODEL.gguf TOKENS OUT N_CTX auto|off
  *   TOKENS  token ids, 32-bit unsigned, native byte order
  *   OUT     logits, 32-bit float, native byte order, [n_tokens, n_vocab]
  *
- * Everything is left at llama.cpp's defaults (threads, KV type, flash attention, repacking), as its users run it;
- * the tokens are evaluated as one sequence from position 0, without any token added. */
+ *   auto|off  flash attention: as llama.cpp chooses, or not
+ *
+ * Everything else is left at llama.cpp's defaults (threads, KV type, repacking), as its users run it; the tokens are
+ * evaluated as one sequence from position 0, without any token added. */
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "llama.h"
 
@@ -41,8 +44,8 @@ static llama_token * read_tokens(const char * path, int32_t * n_tokens) {
 }
 
 int main(int argc, char ** argv) {
-    if (argc != 5) {
-        die("usage: llama_logits MODEL.gguf TOKENS OUT N_CTX");
+    if (argc != 6) {
+        die("usage: llama_logits MODEL.gguf TOKENS OUT N_CTX auto|off");
     }
     llama_log_set(quiet, NULL);
     llama_backend_init();
@@ -54,6 +57,8 @@ int main(int argc, char ** argv) {
     llama_token * tokens = read_tokens(argv[2], &n_tokens);
     struct llama_context_params params = llama_context_default_params();
     params.n_ctx = (uint32_t) atoi(argv[4]);
+    params.flash_attn_type =
+        strcmp(argv[5], "off") == 0 ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
     struct llama_context * context = llama_init_from_model(model, params);
     if (!context) {
         die("the context cannot be made");

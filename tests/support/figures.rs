@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 use partita::cache::KvPool;
+use partita::gguf::Gguf;
 use partita::model::{Error, Model};
 use partita::types::{BLOCK_TOKENS, Batch, BlockId, Span, Token};
 
@@ -23,6 +24,15 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Compares row by row; both `[n_positions, n_vocab]`.
+    pub fn between(reference: &[f32], ours: &[f32], n_vocab: usize) -> Self {
+        let mut figures = Self::default();
+        for (reference, ours) in reference.chunks_exact(n_vocab).zip(ours.chunks_exact(n_vocab)) {
+            figures.add(kl(reference, ours), top(reference) == top(ours));
+        }
+        figures
+    }
+
     pub fn add(&mut self, kl: f64, same_top: bool) {
         self.n_positions += 1;
         self.n_same_top += usize::from(same_top);
@@ -97,6 +107,19 @@ impl Golden {
             text += &format!("{position} {}\n", join(top.iter().map(|(token, p)| format!("{token}:{p:.5}"))));
         }
         text
+    }
+
+    /// Name of the golden file of a model: its `general.name`, which does not depend on what the file is called.
+    pub fn name(gguf: &Gguf) -> Option<String> {
+        let name = gguf.metadata().find_str("general.name").ok()??.to_lowercase();
+        Some(name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+    }
+
+    /// Reads `tests/data/golden/{name}.txt`.
+    pub fn load(name: &str) -> Result<Self, String> {
+        let path = format!("{}/tests/data/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("reading {path}: {e}"))?;
+        Self::parse(&text).ok_or_else(|| format!("{path} is not a golden file"))
     }
 
     /// Reads what [`Golden::to_text`] wrote.
