@@ -131,8 +131,9 @@ impl Journal {
         }
         match append(&self.run, &event) {
             Ok(()) => {
+                // The machine first: whatever a display does, the state follows the journal.
+                let _ = self.sender.send(Message::Event(Box::new(event.clone())));
                 self.run.observer.event(&event);
-                let _ = self.sender.send(Message::Event(Box::new(event)));
             }
             Err(error) => *broken = Some(error),
         }
@@ -174,9 +175,11 @@ pub fn load(store: &Store, run: &RunId) -> Result<Vec<Event>, Error> {
 pub fn policy(goal: &str, events: &[Event], yes: bool) -> Policy {
     let state = State::fold(events);
     let mut policy = Policy { yes, ..Policy::default() };
-    for step in &state.steps {
-        let changes = step.output.iter().flat_map(|output| &output.changes);
-        policy.created.extend(changes.map(|change| change.target().to_owned()));
+    for event in events {
+        // Also of tries that failed later: some of their changes may have been made.
+        if let Event::StepProposed { output, .. } = event {
+            policy.created.extend(output.changes.iter().map(|change| change.target().to_owned()));
+        }
     }
     let existing = state.survey.map(|(_, paths)| paths).unwrap_or_default();
     for path in &existing {
@@ -195,6 +198,7 @@ pub async fn drive(run: Arc<Run>, mut events: Vec<Event>, stop: UnboundedReceive
     let (sender, mut inbox) = unbounded_channel();
     let journal = Arc::new(Journal { run: run.clone(), sender, broken: Mutex::new(None) });
     let mut state = State::fold(&events);
+    run.budget.take(used_tokens(&events));
     let end = conduct(&journal, &mut state, &mut events, &mut inbox, stop).await;
     if let Some(error) = journal.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(error.into());
@@ -203,6 +207,20 @@ pub async fn drive(run: Arc<Run>, mut events: Vec<Event>, stop: UnboundedReceive
     let label = serde_json::to_value(status).ok().and_then(|value| value.as_str().map(str::to_owned));
     run.store.set_status(&run.id, label.as_deref().unwrap_or("failed"))?;
     Ok(outcome(&run, status, state, events))
+}
+
+/// Tokens that a run has used; the limit counts those of its earlier processes too.
+fn used_tokens(events: &[Event]) -> u64 {
+    let used = events.iter().map(|event| match event {
+        Event::ModelCalled { usage, .. } => usage.prompt_tokens - usage.cached_tokens + usage.decoded_tokens,
+        _ => 0,
+    });
+    used.sum::<usize>() as u64
+}
+
+/// Whether the action would begin a step beyond the limit.
+fn is_beyond(max_steps: Option<u32>, action: &Action) -> bool {
+    matches!((action, max_steps), (Action::Execute { step, .. }, Some(most)) if step.0 > most)
 }
 
 /// The loop: what is due is started once, what happened is taken in. `None` if the person stopped it.
@@ -216,13 +234,20 @@ async fn conduct(
     let mut flying: BTreeSet<Action> = BTreeSet::new();
     let mut tasks = tokio::task::JoinSet::new();
     loop {
-        let due = machine::next(state);
+        let max_steps = journal.run.options.max_steps;
+        let (beyond, due): (Vec<Action>, _) =
+            machine::next(state).into_iter().partition(|action| is_beyond(max_steps, action));
+        if let (true, true, false, Some(most)) = (due.is_empty(), flying.is_empty(), beyond.is_empty(), max_steps) {
+            journal.emit(Event::BudgetSpent { what: format!("the limit of {most} steps was reached") });
+        }
         for action in due {
-            if let Action::End(end) = action {
-                if flying.is_empty() {
-                    return Some(end);
-                }
+            // The answer tells what all others came to.
+            let is_last = matches!(action, Action::Summarize | Action::End(_));
+            if is_last && flying.iter().any(|other| *other != action) {
                 continue;
+            }
+            if let Action::End(end) = action {
+                return Some(end);
             }
             if flying.insert(action.clone()) {
                 let (journal, state) = (journal.clone(), state.clone());
@@ -317,6 +342,7 @@ fn look(journal: &Journal) {
         }
     };
     let brief = brief::read(&run.goal, &paths);
+    run.workspace.permit(&brief.may_replace);
     match survey(&run.workspace, &brief) {
         Ok(found) => {
             journal.emit(Event::Briefed { brief });
@@ -382,3 +408,6 @@ pub fn tool_deadline(run: &Run) -> Instant {
     let most = Instant::now() + std::time::Duration::from_secs(60);
     run.budget.deadline().map_or(most, |deadline| deadline.min(most))
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,7 +150,8 @@ pub async fn expand(journal: &Journal, state: &State, step: &Step) -> Result<Vec
     let prompt = with_plan(prompt::planning(prompt::system(&run.registry), text, &run.goal), state);
     let asked = format!("Step {} is a goal of its own: {}\nIts plan:", step.id, step.task);
     let messages = prompt.push(Segment::Step, Role::User, asked).messages();
-    let reply = run.mind.complete(call(messages, menu.grammar(), 0)).await?;
+    let call = Call { step: Some(step.id), ..call(messages, menu.grammar(), 0) };
+    let reply = run.mind.complete(call).await?;
     let (usage, text) = (reply.usage, reply.text.clone());
     journal.emit(Event::ModelCalled { step: Some(step.id), purpose: "plan".into(), usage, text });
     Ok(read(&reply.text, menu.first, &brief, &step.task))

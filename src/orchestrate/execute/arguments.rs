@@ -26,11 +26,15 @@ pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         None => one(attempt, None).await,
         Some(items) => {
             let arguments = bind(attempt, items.iter().map(Some).collect()).await?;
-            let mut outputs = Vec::new();
-            for arguments in arguments {
-                outputs.push(run(attempt, arguments).await?);
+            let mut calls: Vec<(String, Json)> = items.into_iter().map(|item| item.name).zip(arguments).collect();
+            if attempt.tool == "append_file" {
+                calls = merged(calls);
             }
-            Ok(joined(&items, outputs))
+            let mut outputs = Vec::new();
+            for (name, arguments) in calls {
+                outputs.push((name, run(attempt, arguments).await?));
+            }
+            Ok(joined(outputs))
         }
     }
 }
@@ -45,11 +49,27 @@ async fn run(attempt: &Attempt<'_>, arguments: Json) -> Result<Output, Miss> {
     attempt.tool(attempt.tool, arguments, Record::Now).await.map_err(|error| Miss::new(error.to_string(), tried))
 }
 
-fn joined(items: &[Item], outputs: Vec<Output>) -> Output {
+/// Texts for the same file as one: each call alone would add to the file as it is now, and the last would win.
+fn merged(calls: Vec<(String, Json)>) -> Vec<(String, Json)> {
+    let mut merged: Vec<(String, Json)> = Vec::new();
+    for (name, arguments) in calls {
+        let known = merged.iter_mut().find(|(_, known)| known["path"] == arguments["path"]);
+        match (known, arguments["content"].as_str()) {
+            (Some((_, known)), Some(added)) => {
+                let so_far = known["content"].as_str().unwrap_or_default().trim_end_matches('\n');
+                known["content"] = json!(format!("{so_far}\n{added}"));
+            }
+            _ => merged.push((name, arguments)),
+        }
+    }
+    merged
+}
+
+fn joined(outputs: Vec<(String, Output)>) -> Output {
     let mut table = Table { columns: vec!["item".into(), "result".into()], rows: Vec::new() };
     let mut all = Output::from(Value::Text(String::new()));
-    for (item, output) in items.iter().zip(outputs) {
-        table.rows.push(vec![json!(item.name), json!(output.value.preview(2000))]);
+    for (name, output) in outputs {
+        table.rows.push(vec![json!(name), json!(output.value.preview(2000))]);
         all.changes.extend(output.changes);
         all.notes.extend(output.notes);
     }

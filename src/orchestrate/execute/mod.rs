@@ -101,7 +101,9 @@ fn tool_for(of_step: &StepState, number: u32) -> String {
         "search_text" | "calculate" | "json_get" => "script",
         other => other,
     };
-    if number > TRIES_PLANNED { other.to_owned() } else { planned.to_owned() }
+    // Arguments that stand in the plan are those of the planned tool.
+    let may_differ = number > TRIES_PLANNED && of_step.step.arguments.is_none();
+    if may_differ { other.to_owned() } else { planned.to_owned() }
 }
 
 impl Attempt<'_> {
