@@ -9,6 +9,8 @@ use crate::types::{Message, Role, Sampling};
 
 /// Characters of results that the summary reads.
 const SHOWN: usize = 6000;
+/// Tries to find words without a number that stands in no result.
+const N_CANDIDATES: u64 = 3;
 /// Characters of one result.
 const SHOWN_EACH: usize = 1800;
 
@@ -36,23 +38,55 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
             results(state)
         )
     };
-    let max_tokens = if state.steps.is_empty() { 700 } else { 300 };
+    let known = format!("{} {text}", run.goal);
+    let mut best: Option<(usize, String)> = None;
+    for candidate in 0..N_CANDIDATES {
+        let reply = run.mind.complete(call(&text, state.steps.is_empty(), candidate)).await?;
+        let (usage, said) = (reply.usage, reply.text.trim().to_owned());
+        journal.emit(Event::ModelCalled { step: None, purpose: "summary".into(), usage, text: said.clone() });
+        let n_foreign = if state.steps.is_empty() { 0 } else { foreign_numbers(&said, &known) };
+        if best.as_ref().is_none_or(|(fewest, _)| n_foreign < *fewest) {
+            best = Some((n_foreign, said));
+        }
+        if n_foreign == 0 {
+            break;
+        }
+    }
+    // Numbers that stand in no result are made up; then the results speak for themselves.
+    Ok(match best {
+        Some((0, text)) => text,
+        _ => by_code(state),
+    })
+}
+
+/// How many numbers of `text` stand neither in the goal nor in the results.
+fn foreign_numbers(text: &str, known: &str) -> usize {
+    let known = numbers(known);
+    let is_known = |number: &f64| known.iter().any(|other| (other - number).abs() <= 0.006 * number.abs().max(1.0));
+    numbers(text).iter().filter(|number| !is_known(number)).count()
+}
+
+/// The numbers in a text; `1,234.5` is one.
+fn numbers(text: &str) -> Vec<f64> {
+    let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ',';
+    let parts = text.split(|c: char| !is_part(c)).map(|part| part.trim_matches(['.', ',']).replace(',', ""));
+    parts.filter_map(|part| part.parse().ok()).collect()
+}
+
+fn call(text: &str, is_direct: bool, candidate: u64) -> Call {
     // A short context of its own: with plan and survey in view, small models mix up what was planned and what is.
     let system = "You report the outcome of finished work truthfully and briefly, or answer simple questions.";
-    let call = Call {
+    let temperature = if candidate == 0 { 0.0 } else { 0.6 };
+    Call {
         purpose: "summary",
         step: None,
         messages: vec![Message::new(Role::System, system), Message::new(Role::User, text)],
         prefill: String::new(),
         grammar: None,
-        sampling: Sampling { repetition_penalty: 1.02, ..Sampling::default() },
+        sampling: Sampling { repetition_penalty: 1.02, temperature, seed: candidate, ..Sampling::default() },
         stop: Vec::new(),
-        max_tokens,
-    };
-    let reply = run.mind.complete(call).await?;
-    let (usage, text) = (reply.usage, reply.text.clone());
-    journal.emit(Event::ModelCalled { step: None, purpose: "summary".into(), usage, text });
-    Ok(reply.text.trim().to_owned())
+        max_tokens: if is_direct { 700 } else { 300 },
+    }
 }
 
 /// Results with their notes; those that the person wants to be told come first and are cut last.
@@ -62,7 +96,9 @@ fn results(state: &State) -> String {
     let mut text = String::from("Results:\n");
     for step in steps {
         let head = format!("[{}] {}", step.step.id, step.step.task);
-        let into = step.step.file().map(|path| format!(" (saved in {path})")).unwrap_or_default();
+        let from: Vec<&str> = step.step.paths().collect();
+        let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", ")) };
+        let into = step.step.file().map(|path| format!("{from} (saved in {path})")).unwrap_or(from);
         match (&step.output, step.phase) {
             (Some(output), Phase::Done) => {
                 let left = SHOWN.saturating_sub(text.chars().count()).min(SHOWN_EACH);

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::call::all;
 use super::inputs::Input;
-use super::{Attempt, Miss};
+use super::{Attempt, Miss, reduce};
 use crate::orchestrate::mind::{Call, Mind};
-use crate::orchestrate::prompt::{Prompt, Segment};
 use crate::orchestrate::plan::Step;
+use crate::orchestrate::prompt::{Prompt, Segment};
 use crate::tool::format::Format;
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Role};
@@ -40,15 +40,23 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     }
     let budget = (attempt.journal.run().mind.n_ctx() * DOCUMENT_SHARE / 100).min(MAX_DOCUMENT_TOKENS);
     let asked = if asked.is_empty() { split(attempt, &documents, budget).await? } else { asked };
-    let calls = asked.iter().map(|question| question_call(attempt, &documents, question, budget)).collect();
+    let reduced = |question: &&String| reduce::of(question, documents.len()).is_some();
+    let plain: Vec<&String> = asked.iter().filter(|question| !reduced(question)).collect();
+    let calls = plain.iter().map(|question| question_call(attempt, &documents, question, budget)).collect();
     let mut rows = Vec::new();
-    for (question, reply) in asked.iter().zip(all(attempt.journal.run().mind.as_ref(), calls).await) {
+    for question in asked.iter().filter(reduced) {
+        let Some(reduction) = reduce::of(question, documents.len()) else { continue };
+        let answer = reduce::reduce(attempt, reduction, &documents, question).await?;
+        rows.push([question.clone(), answer, "all".to_owned(), String::new()]);
+    }
+    for (question, reply) in plain.iter().zip(all(attempt.journal.run().mind.as_ref(), calls).await) {
         let reply = reply?;
         attempt.said("answer", &reply);
         let found: Found = serde_json::from_str(&reply.text)
             .map_err(|error| Miss::new(format!("an answer was cut off: {error}"), reply.text.clone()))?;
-        rows.push([question.clone(), found.answer, found.file, found.reasoning]);
+        rows.push([(*question).clone(), found.answer, found.file, found.reasoning]);
     }
+    rows.sort_by_key(|row| asked.iter().position(|question| *question == row[0]));
     let text = prose(attempt.step, &rows, documents.len());
     let mut output = Output::from(Value::Table(table(rows, documents.len())));
     if let (Some(path), Some(content)) = (attempt.step.file(), text) {

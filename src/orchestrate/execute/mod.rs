@@ -12,6 +12,7 @@ mod inputs;
 mod items;
 mod person;
 mod query;
+mod reduce;
 mod script;
 mod write;
 
@@ -186,6 +187,14 @@ impl Attempt<'_> {
     fn focus(&self, role: &str, text: String) -> Vec<Message> {
         let goal = format!("The person's goal, of which you do one step: {}\n\n{text}", self.journal.run().goal);
         Prompt::default().push(Segment::System, Role::System, role).push(Segment::Step, Role::User, goal).messages()
+    }
+
+    /// The step in words, with where its result goes.
+    fn asked(&self) -> String {
+        match self.step.file() {
+            Some(path) => format!("The step, whose result goes into {path}: {}", self.step.task),
+            None => format!("The step, whose result is told to the person: {}", self.step.task),
+        }
     }
 
     /// What failed before, for the prompt of this try; empty on the first.

@@ -125,9 +125,9 @@ fn open(attempt: &Attempt<'_>) -> Result<Database, Miss> {
 
 async fn candidates(attempt: &Attempt<'_>, grammar: String, schema: String) -> Result<Vec<String>, Miss> {
     let text = format!(
-        "Tables (damaged rows are left out of them already):\n{schema}\n{}The step: {}\nWrite the one SQLite query that gives exactly the result of this step: only the columns that are wanted, with the filters, grouping, order and rounding that the goal states for it; no LIMIT unless a number of rows is asked for.",
+        "Tables (damaged rows are left out of them already):\n{schema}\n{}{}\nWrite the one SQLite query that gives exactly the result of this step: only the columns that are wanted, with the filters, grouping, order and rounding that the goal states for it; no LIMIT unless a number of rows is asked for.",
         attempt.failures(),
-        attempt.step.task,
+        attempt.asked(),
     );
     let messages = attempt.focus("You write correct SQLite queries.", text);
     let calls = (0..N_CANDIDATES).map(|candidate| Call {

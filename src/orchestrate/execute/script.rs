@@ -79,10 +79,10 @@ async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
         format!("{text}The text of {name} above has to be written into the program as a string.\n")
     });
     let text = format!(
-        "Files:\n{}{}{results}The step: {}\nWrite a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}",
+        "Files:\n{}{}{results}{}\nWrite a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}",
         attempt.shown(&inputs, SHOWN),
         attempt.failures(),
-        step.task,
+        attempt.asked(),
         files.first().map_or("file.txt", String::as_str),
     );
     let messages = attempt.focus("You write short, correct Python programs.", text);

@@ -55,24 +55,51 @@ fn inputs_text(inputs: &[Input]) -> Vec<(String, String)> {
     inputs.iter().map(|input| (input.name.clone(), input.text.clone())).collect()
 }
 
-/// One text per item, all in one batch; a folder target gives each a file of its own name.
+/// Rounds of writing for items whose text has faults.
+const ROUNDS: u64 = 3;
+
+/// One text per item, all in one batch; a folder target gives each a file of its own name. Texts with faults
+/// are written again, together and warmer; the one with the fewest is kept.
 async fn each(attempt: &Attempt<'_>, items: Vec<Item>) -> Result<Output, Miss> {
     let demand = demand::read(&attempt.step.task, "", &[]);
-    let calls = items.iter().map(|item| {
-        let text = format!("[{}]\n{}\n\n{}", item.name, item.text.trim(), instruction(attempt, &demand));
-        call(attempt, text, &demand, 0)
-    });
-    let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
+    let mut best: Vec<Option<(usize, String)>> = vec![None; items.len()];
+    for round in 0..ROUNDS {
+        let open: Vec<usize> =
+            (0..items.len()).filter(|&i| best[i].as_ref().is_none_or(|(faults, _)| *faults > 0)).collect();
+        let calls = open.iter().map(|&i| {
+            let item = &items[i];
+            let again = if round == 0 { "" } else { "Use other words than the text above, and fewer.\n" };
+            let text = format!("[{}]\n{}\n\n{again}{}", item.name, item.text.trim(), instruction(attempt, &demand));
+            call(attempt, text, &demand, round)
+        });
+        for (&i, reply) in open.iter().zip(all(attempt.journal.run().mind.as_ref(), calls.collect()).await) {
+            let reply = reply?;
+            attempt.said("write", &reply);
+            let text = clean(&reply);
+            let n_faults = demand.faults(&text).len() + usize::from(is_copy(&text, &items[i].text));
+            if !text.is_empty() && best[i].as_ref().is_none_or(|(fewest, _)| n_faults < *fewest) {
+                best[i] = Some((n_faults, text));
+            }
+        }
+    }
+    collected(attempt, &items, best)
+}
+
+/// Whether a text repeats most of what it was made from, word for word.
+fn is_copy(text: &str, source: &str) -> bool {
+    let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+    let (text, source) = (words(text), words(source));
+    text.len() > 60 && (source.contains(&text) || text.contains(&source))
+}
+
+fn collected(attempt: &Attempt<'_>, items: &[Item], texts: Vec<Option<(usize, String)>>) -> Result<Output, Miss> {
     let mut table = Table { columns: vec!["item".into(), "text".into()], rows: Vec::new() };
     let mut changes = Vec::new();
     let folder = attempt.step.file().and_then(|path| path.strip_suffix("/*"));
-    for (item, reply) in items.iter().zip(replies) {
-        let reply = reply?;
-        attempt.said("write", &reply);
-        let text = clean(&reply);
-        if text.is_empty() {
+    for (item, text) in items.iter().zip(texts) {
+        let Some((_, text)) = text else {
             return Err(Miss::new(format!("the text for {} is empty", item.name), ""));
-        }
+        };
         if let Some(folder) = folder {
             changes.push(Change::Write { path: format!("{folder}/{}", item.name), content: format!("{text}\n") });
         }
@@ -89,7 +116,7 @@ fn instruction(attempt: &Attempt<'_>, demand: &Demand) -> String {
         None => "Give only the text.".to_owned(),
     };
     let demands = demand.in_words();
-    format!("{}The step: {}\n{demands}{place}", attempt.failures(), step.task)
+    format!("{}{}\n{demands}{place}", attempt.failures(), attempt.asked())
 }
 
 fn call(attempt: &Attempt<'_>, text: String, demand: &Demand, candidate: u64) -> Call {
