@@ -15,7 +15,7 @@ use crate::types::{Sampling, Token};
 /// How many of the latest tokens the repetition penalty looks at.
 const PENALTY_WINDOW: usize = 64;
 /// Widths of the bands below the best logit, in units of the temperature; the last band holds everything.
-const BANDS: [f32; 6] = [4.0, 8.0, 16.0, 32.0, 88.0, f32::INFINITY];
+const BANDS: [f32; 11] = [3.0, 5.0, 8.0, 11.0, 14.0, 18.0, 24.0, 32.0, 50.0, 88.0, f32::INFINITY];
 
 /// A drawn token.
 #[derive(Debug, Clone, PartialEq)]
