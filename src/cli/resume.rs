@@ -26,12 +26,14 @@ pub struct Args {
 pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let store = Store::open(&settings.home)?;
     let id = store.find_run(&args.run)?;
+    let lock = store.lock_run(&id)?;
     let row = store.run(&id)?;
     let mut events = orchestrate::load(&store, &id).map_err(|error| Failure::from_error(Kind::Machine, &error))?;
     let mut terms: Terms = serde_json::from_value(row.settings).unwrap_or_default();
     terms.yes |= args.yes;
     terms.model = args.model.or(terms.model);
-    if State::fold(&events).answer.is_some() {
+    // With an answer but no status it was killed between the two: going on sets the status and reports.
+    if ["completed", "failed"].contains(&row.status.as_str()) {
         return Err(
             Failure::new(Kind::Usage, format!("run {id} is over: {}", row.status)).hint(format!("partita show {id}"))
         );
@@ -46,7 +48,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
         events.push(event);
     }
     let (goal, workspace) = (row.goal, row.workspace);
-    Session { id, goal, workspace, terms, store, events, json: args.json }.carry_out(settings)
+    Session { id, goal, workspace, terms, store, lock, events, json: args.json }.carry_out(settings)
 }
 
 /// Open questions are put again.

@@ -16,7 +16,7 @@ use crate::engine::EngineOptions;
 use crate::orchestrate::{
     self, Budget, EngineMind, Event, Mind, Options, Outcome, Run, State, Stats, Status, Step, drive,
 };
-use crate::store::{NewRun, Store};
+use crate::store::{NewRun, RunLock, Store};
 use crate::tool::{Registry, Workspace};
 use crate::types::RunId;
 
@@ -50,6 +50,8 @@ pub struct Session {
     pub terms: Terms,
     /// The journal.
     pub store: Store,
+    /// No other process works on the run, from before its events were read.
+    pub lock: RunLock,
     /// What happened so far.
     pub events: Vec<Event>,
     /// Print one JSON object.
@@ -87,7 +89,8 @@ pub fn begin(
     let model = terms.model.clone().unwrap_or_else(|| "default".into());
     let kept = serde_json::to_value(&terms).unwrap_or_default();
     let id = store.create_run(&NewRun { goal, workspace: &workspace, model: &model, settings: &kept })?;
-    Ok(Session { id, goal: goal.to_owned(), workspace, terms, store, events: Vec::new(), json })
+    let lock = store.lock_run(&id)?;
+    Ok(Session { id, goal: goal.to_owned(), workspace, terms, store, lock, events: Vec::new(), json })
 }
 
 impl Session {
@@ -96,11 +99,10 @@ impl Session {
     /// # Errors
     /// The exit code's reason: the goal failed, input is needed, the person stopped it, or the machine.
     pub fn carry_out(self, settings: &Settings) -> Result<(), Failure> {
-        let _lock = self.store.lock_run(&self.id)?;
         let is_json = self.json;
         let began = Instant::now();
         let id = self.id.clone();
-        let (outcome, view) = self.play(settings)?;
+        let (outcome, view, _lock) = self.play(settings)?;
         let stats = Stats::of(&outcome.events, began.elapsed().as_secs_f64());
         view.end(&outcome.artifacts);
         if is_json {
@@ -111,7 +113,7 @@ impl Session {
         verdict(&id, &outcome)
     }
 
-    fn play(self, settings: &Settings) -> Result<(Outcome, Arc<View>), Failure> {
+    fn play(self, settings: &Settings) -> Result<(Outcome, Arc<View>, RunLock), Failure> {
         let time = self.terms.max_minutes.map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));
         let view = Arc::new(View::new(!self.terms.yes, Limits { time, tokens: self.terms.max_tokens }));
         let budget = Arc::new(Budget::new(time, self.terms.max_tokens));
@@ -136,7 +138,7 @@ impl Session {
             tokio::spawn(stop_on_signal(sender));
             drive(run, self.events, stop).await
         });
-        Ok((outcome.map_err(|error| Failure::from_error(Kind::Machine, &error))?, view))
+        Ok((outcome.map_err(|error| Failure::from_error(Kind::Machine, &error))?, view, self.lock))
     }
 }
 

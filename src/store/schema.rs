@@ -4,7 +4,7 @@
 //! has been released is never edited; a new one is added at the end.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -18,6 +18,9 @@ const APPLICATION_ID: i64 = 0x7072_7461;
 
 /// How long a writer waits for another process to finish its transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two tries to open a file that others are opening.
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// The schema that this build reads and writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -67,7 +70,14 @@ const MIGRATIONS: [&str; 1] = ["
 /// # Errors
 /// As [`super::Store::open`].
 pub fn open(path: &Path) -> Result<Connection, Error> {
-    prepare(path).map_err(|error| error.at(path, "opening the journal"))
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match prepare(path).map_err(|error| error.at(path, "opening the journal")) {
+            // SQLite does not wait for others that are switching a new file to the write-ahead log or recovering it.
+            Err(Error::Busy { .. }) if Instant::now() < deadline => std::thread::sleep(BETWEEN_TRIES),
+            opened => return opened,
+        }
+    }
 }
 
 fn prepare(path: &Path) -> Result<Connection, Error> {

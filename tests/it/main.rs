@@ -8,6 +8,8 @@ mod gguf;
 mod model;
 mod parity;
 mod query;
+mod resume;
+mod run;
 mod store;
 mod tidy;
 mod tokenizer;

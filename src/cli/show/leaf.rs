@@ -51,9 +51,15 @@ pub fn leaf(event: &Record, limit: Limit, style: Style) -> Option<Leaf> {
         "tool_called" => plain_leaf(tool_line(body, style), &field("result")),
         "model_called" => plain_leaf(model_line(body), &field("text")),
         "step_proposed" => plain_leaf("result".into(), &output_text(&body["output"])),
+        "changed" if body["sha256"] == "" => plain_leaf(format!("made the folder {}", field("path")), ""),
         "changed" => plain_leaf(format!("wrote {}, {}", field("path"), size(&body["bytes"])), ""),
         "step_failed" => {
-            let line = format!("attempt {} failed: {}", field("attempt"), field("error"));
+            let what = if body["attempt"] == 0 {
+                "making the changes".into()
+            } else {
+                format!("attempt {}", field("attempt"))
+            };
+            let line = format!("{what} failed: {}", field("error"));
             plain_leaf(style.paint(Tone::Bad, &line), &field("tried"))
         }
         "asked" => plain_leaf(style.paint(Tone::Notice, &format!("asked: {}", field("question"))), ""),

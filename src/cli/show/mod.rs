@@ -92,10 +92,18 @@ fn tail(events: &[Record], style: Style) -> String {
     text
 }
 
-/// Each changed file as it was last, in the order in which they were first changed.
+/// Each changed file as it was last, in the order in which they were first changed; none that was moved away, no folder.
 fn artifacts(events: &[Record]) -> Vec<Json> {
     let mut files: Vec<Json> = Vec::new();
-    for change in events.iter().filter(|event| event.kind == "changed").map(|event| &event.body) {
+    let mut moves: Vec<&Json> = Vec::new();
+    for event in events {
+        moves.extend(event.body["output"]["changes"].as_array().into_iter().flatten().map(|change| &change["move"]));
+        let change = &event.body;
+        if event.kind != "changed" || change["sha256"] == "" {
+            continue;
+        }
+        files
+            .retain(|known| !moves.iter().any(|moved| moved["to"] == change["path"] && moved["from"] == known["path"]));
         let file = json!({"path": change["path"], "bytes": change["bytes"], "sha256": change["sha256"]});
         match files.iter_mut().find(|known| known["path"] == file["path"]) {
             Some(known) => *known = file,

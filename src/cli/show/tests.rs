@@ -36,8 +36,8 @@ fn journal() -> Vec<(&'static str, u32, Json)> {
             "planned",
             0,
             json!({"round": 0, "steps": [
-                {"id": 1, "do": "total by region", "tool": "query_table", "from": ["a.csv"], "into": "out.md"},
-                {"id": 2, "do": "say it", "tool": "write", "from": ["$1"]},
+                {"id": 1, "do": "total by region", "tool": "query_table", "from": ["a.csv"], "for": "out.md"},
+                {"id": 2, "do": "say it", "tool": "write", "from": ["$1"], "for": "reply", "each": "row of $1"},
             ]}),
         ),
         ("step_started", 1, json!({"attempt": 1, "tool": "query_table"})),
@@ -84,7 +84,7 @@ fn a_run_is_drawn_as_a_tree() {
 │  │  │    change: write out.md
 │  │  │    note: one row left out
 │  │  └─ wrote out.md, 412 B
-│  └─ $2 write: say it  ← $1  not started
+│  └─ $2 write: say it  ← $1  each row of $1  not started
 ├─ check: all that the goal asks for is there
 └─ summary
      N leads.

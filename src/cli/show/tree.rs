@@ -123,10 +123,11 @@ fn step_title(id: StepId, step: &Json) -> String {
     if !from.is_empty() {
         title += &format!("  ← {}", from.join(", "));
     }
-    for (field, label) in [("for_each", "  for each of the "), ("into", "  → ")] {
-        if let Some(text) = step[field].as_str() {
-            title += &format!("{label}{text}");
-        }
+    if let Some(items) = step["each"].as_str() {
+        title += &format!("  each {}", render::clean(items));
+    }
+    if let Some(target) = step["for"].as_str().filter(|target| !["reply", "later"].contains(target)) {
+        title += &format!("  → {}", render::clean(target));
     }
     title
 }
