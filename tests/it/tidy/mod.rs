@@ -251,14 +251,19 @@ fn what_is_too_long_is_seen() {
 
 // -- places ----------------------------------------------------------------------------------------
 
+/// One offence for a file: its first line, and how many more there are.
+fn misplaced(source: &Source, word: &str, lines: &[usize], places: &[&str]) -> Vec<String> {
+    let Some(first) = lines.first().filter(|_| !is_in(&source.path, places)) else { return Vec::new() };
+    let n_more = lines.len() - 1;
+    vec![format!("{}:{first} and {n_more} more: `{word}` outside {}", source.path, places.join(", "))]
+}
+
 fn unsafe_has_its_place(source: &Source) -> Vec<String> {
-    let lines = source.unsafe_lines.iter().filter(|_| !is_in(&source.path, &UNSAFE));
-    lines.map(|line| format!("{}:{line}: `unsafe` outside {}", source.path, UNSAFE.join(", "))).collect()
+    misplaced(source, "unsafe", &source.unsafe_lines, &UNSAFE)
 }
 
 fn async_has_its_place(source: &Source) -> Vec<String> {
-    let lines = source.async_lines.iter().filter(|_| source.module().is_some() && !is_in(&source.path, &ASYNC));
-    lines.map(|line| format!("{}:{line}: `async` outside {}", source.path, ASYNC.join(", "))).collect()
+    if source.module().is_none() { Vec::new() } else { misplaced(source, "async", &source.async_lines, &ASYNC) }
 }
 
 #[test]
@@ -273,7 +278,7 @@ fn unsafe_and_async_are_seen() {
         unsafe_has_its_place,
         "src/store/mod.rs",
         text,
-        &["src/store/mod.rs:2: `unsafe` outside src/kernel/, src/gguf/map.rs"],
+        &["src/store/mod.rs:2 and 0 more: `unsafe` outside src/kernel/, src/gguf/map.rs"],
     );
     check(unsafe_has_its_place, "src/kernel/dot.rs", text, &[]);
     check(async_has_its_place, "src/tool/mod.rs", text, &[]);
