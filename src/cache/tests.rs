@@ -120,7 +120,7 @@ impl World {
     fn extend(&mut self, i: usize, tokens: &[Token]) {
         for &token in tokens {
             let position = self.running[i].tokens.len();
-            if position % BLOCK_TOKENS == 0 {
+            if position.is_multiple_of(BLOCK_TOKENS) {
                 let Some(block) = self.alloc() else { return };
                 self.memory[block.0 as usize] = [None; BLOCK_TOKENS];
                 self.running[i].blocks.push(block);

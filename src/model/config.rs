@@ -152,7 +152,7 @@ impl Config {
     }
 
     fn check(&self, keys: &Keys<'_>) -> Result<(), Error> {
-        if self.n_heads % self.n_kv_heads != 0 {
+        if !self.n_heads.is_multiple_of(self.n_kv_heads) {
             let wanted = format!("a divisor of the {} query heads", self.n_heads);
             return Err(keys.unsupported("attention.head_count_kv", self.n_kv_heads, &wanted));
         }
@@ -174,7 +174,7 @@ impl Config {
 fn head_dim(keys: &Keys<'_>, dim: usize, n_heads: usize) -> Result<usize, Error> {
     let head_dim = match keys.find_size("attention.key_length")? {
         Some(head_dim) => head_dim,
-        None if dim % n_heads == 0 => dim / n_heads,
+        None if dim.is_multiple_of(n_heads) => dim / n_heads,
         None => return Err(keys.unsupported("attention.head_count", n_heads, &format!("a divisor of {dim}"))),
     };
     match keys.find_size("attention.value_length")? {

@@ -15,7 +15,7 @@ const N_KILLS: u64 = 20;
 
 /// The body of event `seq`: some are long enough to be kept out of line.
 fn body(seq: u64) -> Value {
-    json!({ "seq": seq, "text": "x".repeat(if seq % 5 == 0 { 6000 + seq as usize } else { 50 }) })
+    json!({ "seq": seq, "text": "x".repeat(if seq.is_multiple_of(5) { 6000 + seq as usize } else { 50 }) })
 }
 
 /// The child: appends and acknowledges on stdout until it is killed.

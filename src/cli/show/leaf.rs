@@ -91,8 +91,11 @@ fn model_line(body: &Json) -> String {
 
 /// What a call of the model, or all calls of a run, cost.
 pub fn cost(usage: &Usage) -> String {
-    let per_second =
-        |n: usize, ms: f64| if ms > 0.0 { format!(", {:.1}/s", n as f64 * 1000.0 / ms) } else { String::new() };
+    // A rate of a few tokens would tell more about waiting than about reading or writing.
+    let per_second = |n: usize, ms: f64| match ms > 0.0 && n >= 16 {
+        true => format!(", {:.1}/s", n as f64 * 1000.0 / ms),
+        false => String::new(),
+    };
     let n_new = usage.prompt_tokens.saturating_sub(usage.cached_tokens);
     format!(
         "{} read ({} cached{}), {} written{}",

@@ -29,7 +29,7 @@ fn check(rows: &[(&str, u32, Json)], want: &str) {
 }
 
 fn journal() -> Vec<(&'static str, u32, Json)> {
-    let usage = json!({"prompt_tokens": 1412, "cached_tokens": 1400, "decoded_tokens": 28, "prefill_ms": 40.0, "decode_ms": 900.0});
+    let usage = json!({"prompt_tokens": 1412, "cached_tokens": 1392, "decoded_tokens": 28, "prefill_ms": 40.0, "decode_ms": 900.0});
     vec![
         ("surveyed", 0, json!({"text": "a.csv: 3 rows", "paths": ["a.csv"]})),
         (
@@ -70,7 +70,7 @@ fn a_run_is_drawn_as_a_tree() {
 │    a.csv: 3 rows
 ├─ plan, 2 steps
 │  ├─ $1 query_table: total by region  ← a.csv  → out.md  done in 700 ms
-│  │  ├─ model, query: 1,412 read (1,400 cached, 300.0/s), 28 written, 31.1/s
+│  │  ├─ model, query: 1,412 read (1,392 cached, 500.0/s), 28 written, 31.1/s
 │  │  │    SELECT
 │  │  ├─ query_table {\"sql\":\"SELECT\"}  error, 4 ms
 │  │  │    no such table

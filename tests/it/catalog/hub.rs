@@ -197,7 +197,8 @@ fn what_goes_wrong_is_said_in_one_sentence_and_leaves_nothing_that_looks_done() 
 
 #[test]
 fn what_passes_by_itself_is_waited_for() {
-    let rows: [(&str, fn() -> Answer); 3] = [
+    type Obstacle = fn() -> Answer;
+    let rows: [(&str, Obstacle); 3] = [
         ("429", || Answer::new(429, b"slow").header("Retry-After", 0)),
         ("503", || Answer::new(503, b"busy")),
         ("nothing", || Answer::new(200, &model()).cut_at(0)),
