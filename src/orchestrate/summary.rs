@@ -119,10 +119,20 @@ fn results(state: &State) -> String {
 
 /// Adds what the model's text must not hide: what was not done, and why.
 fn complete(mut text: String, state: &State) -> String {
-    for line in shortfalls(state) {
+    for line in replacements(state).into_iter().chain(shortfalls(state)) {
         text.push_str(&format!("\n{line}"));
     }
     text
+}
+
+/// Which files were read in place of one that the goal names and that is not there.
+fn replacements(state: &State) -> Option<String> {
+    let missing = &state.brief.as_ref()?.missing;
+    let done = state.steps.iter().filter(|step| step.phase == Phase::Done);
+    let read: std::collections::BTreeSet<&str> = done.flat_map(|step| step.step.paths()).collect();
+    let read: Vec<&str> = read.into_iter().collect();
+    (!missing.is_empty() && !read.is_empty())
+        .then(|| format!("There is no file {}; read instead: {}.", missing.join(", "), read.join(", ")))
 }
 
 fn shortfalls(state: &State) -> Vec<String> {

@@ -165,10 +165,19 @@ impl Attempt<'_> {
     /// The text of the step's file, after what earlier steps put into the same file.
     fn content(&self, value: &Value, path: &str) -> Result<String, Miss> {
         let form = form_for(self.step, path, value);
-        let text = match format::render(value, form) {
+        let mut text = match format::render(value, form) {
             Ok(text) => text,
             Err(_) => format::render(value, format::detect(path).unwrap_or(Format::Text))?,
         };
+        // The goal named a file that is not there: its reader has to know which one was read instead.
+        let is_prose = matches!(form, Format::Text | Format::BulletList | Format::NumberedList);
+        let is_replacement = self.state.brief.as_ref().is_some_and(|brief| !brief.missing.is_empty());
+        if is_prose
+            && is_replacement
+            && let Some(source) = self.step.paths().next()
+        {
+            text.push_str(&format!("Source: {source}\n"));
+        }
         if text.trim().is_empty() {
             return Err(Miss::new(format!("the result is empty, but {path} must hold something"), ""));
         }
@@ -185,16 +194,20 @@ impl Attempt<'_> {
     /// A short context of its own for work that needs the goal but neither plan nor survey: small models hold
     /// one thing in view at a time. Steps of a run share its head.
     fn focus(&self, role: &str, text: String) -> Vec<Message> {
-        let goal = format!("The person's goal, of which you do one step: {}\n\n{text}", self.journal.run().goal);
-        Prompt::default().push(Segment::System, Role::System, role).push(Segment::Step, Role::User, goal).messages()
+        Prompt::default().push(Segment::System, Role::System, role).push(Segment::Step, Role::User, text).messages()
     }
 
     /// The step in words, with where its result goes.
     fn asked(&self) -> String {
-        match self.step.file() {
-            Some(path) => format!("The step, whose result goes into {path}: {}", self.step.task),
-            None => format!("The step, whose result is told to the person: {}", self.step.task),
-        }
+        let goal = &self.journal.run().goal;
+        let place = match self.step.file() {
+            Some(path) => format!("Its result goes into {path}."),
+            None => "Its result is told to the person.".to_owned(),
+        };
+        format!(
+            "The whole goal, for its conditions: {goal}\n\nDo only this step of it: {}. {place}",
+            self.step.task.trim_end_matches('.')
+        )
     }
 
     /// What failed before, for the prompt of this try; empty on the first.

@@ -88,24 +88,50 @@ fn numeric(reduction: Reduction, shares: &[String], question: &str) -> Result<St
     Ok(format!("The {name} over {} documents is {shown}.", numbers.len()))
 }
 
+/// What most documents name: counted by code over the words of their phrases, else left to the model.
 async fn most_frequent(
     attempt: &Attempt<'_>,
     documents: &[Input],
     shares: &[String],
     question: &str,
 ) -> Result<String, Miss> {
-    let mut list = String::new();
-    for (document, share) in documents.iter().zip(shares) {
-        let phrase = serde_json::from_str::<Phrase>(share).map(|share| share.phrase).unwrap_or_default();
-        list.push_str(&format!("- {}: {phrase}\n", document.name));
+    let phrase = |share: &String| serde_json::from_str::<Phrase>(share).map(|share| share.phrase).unwrap_or_default();
+    let phrases: Vec<String> = shares.iter().map(phrase).collect();
+    if let Some(answer) = shared_word(&phrases) {
+        return Ok(answer);
     }
+    let list: String =
+        documents.iter().zip(&phrases).map(|(document, phrase)| format!("- {}: {phrase}\n", document.name)).collect();
     let text = format!(
-        "What every document says to the question:\n{list}\nQuestion: {question}\nGroup the lines that mean the same thing, and answer in one short sentence with the thing that most of them name."
+        "What every document says to the question:\n{list}\nQuestion: {question}\nAnswer in one short sentence with the thing that most of them name."
     );
     let call = Call { grammar: None, max_tokens: 80, stop: vec!["\n".into()], ..base(attempt, text) };
     let reply = attempt.journal.run().mind.complete(call).await?;
     attempt.said("answer", &reply);
     Ok(reply.text.trim().to_owned())
+}
+
+/// Words that name nothing.
+const EMPTY_WORDS: &[&str] =
+    &["nothing", "the", "and", "are", "very", "not", "too", "was", "for", "with", "but", "its"];
+
+/// The word that stands in more phrases than any other, with these phrases.
+fn shared_word(phrases: &[String]) -> Option<String> {
+    let words = |phrase: &String| -> std::collections::BTreeSet<String> {
+        let words = phrase.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+        let words = words.filter(|word| word.chars().count() > 2 && !EMPTY_WORDS.contains(&word.as_str()));
+        words.map(|word| word.strip_suffix('s').map_or(word.clone(), str::to_owned)).collect()
+    };
+    let mut counts: std::collections::BTreeMap<String, Vec<&str>> = std::collections::BTreeMap::new();
+    for phrase in phrases {
+        for word in words(phrase) {
+            counts.entry(word).or_default().push(phrase);
+        }
+    }
+    let most = counts.values().map(Vec::len).max().filter(|most| *most > 1)?;
+    let mut leaders = counts.iter().filter(|(_, phrases)| phrases.len() == most);
+    let ((word, named), None) = (leaders.next()?, leaders.next()) else { return None };
+    Some(format!("{word}: named by {most} of {} ({}).", phrases.len(), named.join("; ")))
 }
 
 fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question: &str) -> Call {
@@ -115,20 +141,33 @@ fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question:
             json!({ "phrase": { "type": "string", "pattern": "^[^\"\\\\\\n]{2,60}$" } }),
         ),
         Reduction::Mean | Reduction::Sum => (
-            "Which number of this one document counts for it? null if there is none.",
-            json!({ "number": { "type": ["number", "null"] } }),
+            "Which number of this one document counts for it? Give the passage that states it, then the number; null if there is none.",
+            json!({ "passage": { "type": "string", "maxLength": 80 }, "number": numbers_of(&document.text) }),
         ),
     };
-    let name = if reduction == Reduction::MostFrequent { "phrase" } else { "number" };
+    let names: &[&str] = if reduction == Reduction::MostFrequent { &["phrase"] } else { &["passage", "number"] };
     let schema = json!({
-        "type": "object", "properties": property, "required": [name], "additionalProperties": false
+        "type": "object", "properties": property, "required": names, "additionalProperties": false
     });
     let text = format!(
         "[{}]\n{}\n\nA question over many such documents: {question}\n{asked}",
         document.name,
         document.text.trim()
     );
-    Call { grammar: Some(Grammar::JsonSchema(schema)), max_tokens: 40, ..base(attempt, text) }
+    Call { grammar: Some(Grammar::JsonSchema(schema)), max_tokens: 70, ..base(attempt, text) }
+}
+
+/// The numbers that stand in a text, as an enumeration: a number that is not there cannot be named.
+fn numbers_of(text: &str) -> serde_json::Value {
+    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
+    let mut numbers: Vec<serde_json::Value> = parts
+        .filter_map(|part| serde_json::from_str::<serde_json::Number>(part).ok())
+        .map(Into::into)
+        .take(40)
+        .collect();
+    numbers.dedup();
+    numbers.push(serde_json::Value::Null);
+    json!({ "enum": numbers })
 }
 
 fn base(attempt: &Attempt<'_>, text: String) -> Call {
@@ -159,6 +198,14 @@ mod tests {
         ] {
             assert_eq!(of(question, n_documents), want, "{question}");
         }
+    }
+
+    #[test]
+    fn what_most_phrases_name_is_counted() {
+        let phrases = ["lid sticks", "nothing", "stiff lids", "leaks"].map(str::to_owned);
+        assert_eq!(shared_word(&phrases).unwrap(), "lid: named by 2 of 4 (lid sticks; stiff lids).");
+        assert_eq!(shared_word(&["a red car", "blue car", "red bus"].map(str::to_owned)), None);
+        assert_eq!(numbers_of("4/5 and 3.5."), json!({ "enum": [4, 5, 3.5, null] }));
     }
 
     #[test]

@@ -69,7 +69,14 @@ async fn each(attempt: &Attempt<'_>, items: Vec<Item>) -> Result<Output, Miss> {
         let calls = open.iter().map(|&i| {
             let item = &items[i];
             let again = if round == 0 { "" } else { "Use other words than the text above, and fewer.\n" };
-            let text = format!("[{}]\n{}\n\n{again}{}", item.name, item.text.trim(), instruction(attempt, &demand));
+            // Without the goal: it speaks of all items, and small models then write about it.
+            let asked = format!(
+                "{}{again}Do this with the text above: {}.\n{}Give only the resulting text, in your own words.",
+                attempt.failures(),
+                attempt.step.task.trim_end_matches('.'),
+                demand.in_words()
+            );
+            let text = format!("{}\n\n{asked}", item.text.trim());
             call(attempt, text, &demand, round)
         });
         for (&i, reply) in open.iter().zip(all(attempt.journal.run().mind.as_ref(), calls.collect()).await) {
@@ -109,9 +116,7 @@ fn collected(attempt: &Attempt<'_>, items: &[Item], texts: Vec<Option<(usize, St
 }
 
 fn instruction(attempt: &Attempt<'_>, demand: &Demand) -> String {
-    let step = attempt.step;
-    let place = match step.file() {
-        Some(path) if path.ends_with("/*") => "Give only the text for this one item, in your own words.".to_owned(),
+    let place = match attempt.step.file() {
         Some(path) => format!("Give only the text of {path}."),
         None => "Give only the text.".to_owned(),
     };
