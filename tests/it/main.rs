@@ -13,6 +13,7 @@ mod parity;
 mod query;
 mod resume;
 mod run;
+mod script;
 mod store;
 mod tidy;
 mod tokenizer;

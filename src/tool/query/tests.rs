@@ -1,3 +1,5 @@
+//! Tables of queries, as models write them, and what comes back.
+
 use super::*;
 use crate::tool::Policy;
 
