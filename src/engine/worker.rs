@@ -240,7 +240,8 @@ impl Worker {
             let n_shared = leader.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
             if leader.n_computed < n_shared { n_shared } else { 0 }
         };
-        let n_shared = self.running.iter().map(shared_with).max().unwrap_or(0);
+        let leaders = self.running.iter().filter(|leader| !leader.is_decoding);
+        let n_shared = leaders.map(shared_with).max().unwrap_or(0);
         n_shared > 0 && schedule::should_follow(self.cache.n_known(tokens), n_shared, sequence.is_following)
     }
 

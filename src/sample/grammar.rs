@@ -16,7 +16,7 @@ use llguidance::api::{ParserLimits, TopLevelGrammar};
 use llguidance::{Matcher, ParserFactory};
 use toktrie::{TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
 
-use super::{Error, Mask};
+use super::{Error, Mask, schema};
 use crate::tokenizer::Tokenizer;
 use crate::types::{Grammar, Token};
 
@@ -99,7 +99,7 @@ impl Grammars {
     /// cannot carry grammars at all.
     pub fn compile(&self, grammar: &Grammar) -> Result<Constraint, Error> {
         let (kind, text) = match grammar {
-            Grammar::JsonSchema(schema) => ("JSON schema", schema.to_string()),
+            Grammar::JsonSchema(json) => ("JSON schema", json.to_string()),
             Grammar::Lark(text) => ("Lark grammar", text.clone()),
             Grammar::Regex(text) => ("regular expression", text.clone()),
         };
@@ -109,9 +109,9 @@ impl Grammars {
         }
         check_size(kind, "its length in bytes", text.len(), MAX_TEXT_BYTES)?;
         let source = match grammar {
-            Grammar::JsonSchema(schema) => {
-                check_size(kind, "its nesting", depth(schema), MAX_SCHEMA_DEPTH)?;
-                TopLevelGrammar::from_json_schema(compact(schema))
+            Grammar::JsonSchema(json) => {
+                check_size(kind, "its nesting", schema::depth(json), MAX_SCHEMA_DEPTH)?;
+                TopLevelGrammar::from_json_schema(schema::prepare(json))
             }
             Grammar::Lark(_) => TopLevelGrammar::from_lark(text),
             Grammar::Regex(_) => TopLevelGrammar::from_regex(&text),
@@ -274,39 +274,6 @@ fn limits() -> ParserLimits {
         verbose_errors: false,
         ..ParserLimits::default()
     }
-}
-
-/// The schema with white space switched off.
-fn compact(schema: &serde_json::Value) -> serde_json::Value {
-    let mut schema = match schema {
-        serde_json::Value::Bool(true) => serde_json::json!({}),
-        other => other.clone(),
-    };
-    if let Some(object) = schema.as_object_mut() {
-        let options = object.entry("x-guidance").or_insert_with(|| serde_json::json!({}));
-        if let Some(options) = options.as_object_mut() {
-            options.insert("whitespace_flexible".into(), false.into());
-            options.insert("item_separator".into(), ",".into());
-            options.insert("key_separator".into(), ":".into());
-            options.remove("whitespace_pattern");
-        }
-    }
-    schema
-}
-
-/// Levels of arrays and objects, without recursion: a schema may be as deep as whoever sent it likes.
-fn depth(value: &serde_json::Value) -> usize {
-    let mut deepest = 0;
-    let mut open = vec![(value, 1)];
-    while let Some((value, level)) = open.pop() {
-        deepest = deepest.max(level);
-        match value {
-            serde_json::Value::Array(items) => open.extend(items.iter().map(|item| (item, level + 1))),
-            serde_json::Value::Object(fields) => open.extend(fields.values().map(|field| (field, level + 1))),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 fn check_size(kind: &'static str, what: &'static str, found: usize, limit: usize) -> Result<(), Error> {

@@ -12,6 +12,7 @@ mod mask;
 mod numeric;
 mod random;
 mod sampler;
+mod schema;
 #[cfg(test)]
 mod tests;
 

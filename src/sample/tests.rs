@@ -297,6 +297,37 @@ fn text_under_a_schema_is_compact_json_that_fits() {
 }
 
 #[test]
+fn schemas_are_prepared() {
+    let check = |schema: serde_json::Value, want: serde_json::Value| {
+        let mut got = super::schema::prepare(&schema);
+        let options = got.as_object_mut().unwrap().remove("x-guidance").unwrap();
+        assert_eq!(options["whitespace_flexible"], false);
+        assert_eq!(got, want, "{schema}");
+    };
+    let max = 9_007_199_254_740_991_i64;
+    let bounded = json!({"type": "integer", "minimum": -max, "maximum": max});
+    check(json!(true), json!({}));
+    check(json!({"type": "integer"}), bounded.clone());
+    check(json!({"type": "integer", "minimum": 3}), json!({"type": "integer", "minimum": 3}));
+    check(json!({"type": "integer", "enum": [1]}), json!({"type": "integer", "enum": [1]}));
+    check(json!({"const": {"type": "integer"}}), json!({"const": {"type": "integer"}}));
+    check(
+        json!({"properties": {"const": {"type": "integer"}, "type": {"items": {"type": "integer"}}}}),
+        json!({"properties": {"const": bounded, "type": {"items": bounded}}}),
+    );
+    check(json!({"anyOf": [{"type": "integer"}]}), json!({"anyOf": [bounded]}));
+}
+
+#[test]
+fn an_integer_comes_to_an_end() {
+    let grammars = toy();
+    let mut constraint = grammars.compile(&Grammar::JsonSchema(json!({"type": "integer"}))).unwrap();
+    let nine = FIRST_BYTE + u32::from(b'9');
+    let n_digits = (0..40).take_while(|_| constraint.mask().unwrap().allows(nine) && constraint.accept(nine).is_ok());
+    assert_eq!(n_digits.count(), 15);
+}
+
+#[test]
 fn forced_tokens_are_the_tokenizer_s_own() {
     let grammars = toy();
     let spell = |tokens: &[Token]| tokens.iter().map(|&t| text_of(&[t])).collect::<Vec<_>>();
