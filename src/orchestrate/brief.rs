@@ -155,20 +155,25 @@ fn trim_word(word: &str) -> &str {
 ///
 /// `existing` are the files of the workspace. A name that exists is an input unless the goal says to change it.
 pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
+    let odd = odd_names(existing);
+    let goal = odd.iter().enumerate().fold(goal.to_owned(), |goal, (k, name)| goal.replace(*name, &stand_in(k)));
     let existing: BTreeSet<&str> = existing.iter().map(String::as_str).collect();
     let mut found: Vec<Mention> = Vec::new();
-    for clause in clauses(goal) {
+    for clause in clauses(&goal) {
+        let mut previous: Option<(usize, Part)> = None;
         for (i, word) in clause.iter().enumerate() {
-            let path = trim_word(word);
+            let word = trim_word(word);
+            let path = (0..odd.len()).find(|k| word == stand_in(*k)).map_or(word, |k| odd[k]);
             if !is_file_name(path, &existing) {
                 continue;
             }
             let before: Vec<String> = clause[..i].iter().map(|word| trim_word(word).to_lowercase()).collect();
             let change = before.iter().any(|word| CHANGES.contains(&word.as_str()));
-            let mut part = part_by_words(&before);
+            let mut part = part_by_words(&before, previous);
             if existing.contains(path) && !change {
                 part = Part::Input;
             }
+            previous = Some((i, part));
             let change = change && existing.contains(path);
             match found.iter_mut().find(|mention| mention.path == path) {
                 Some(known) if part == Part::Output => (known.part, known.change) = (part, known.change || change),
@@ -178,6 +183,19 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
         }
     }
     found
+}
+
+/// Names that are not one plain word, longest first: they are looked for before the goal is split into words.
+fn odd_names(existing: &[String]) -> Vec<&str> {
+    let is_odd = |name: &&str| name.split_whitespace().count() != 1 || trim_word(name) != *name;
+    let mut odd: Vec<&str> = existing.iter().map(String::as_str).filter(is_odd).collect();
+    odd.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    odd
+}
+
+/// A word that stands for the `k`-th odd name and for nothing else.
+fn stand_in(k: usize) -> String {
+    format!("\u{1}{k}\u{1}")
 }
 
 /// Sentences as lists of words; a full stop inside a file name ends nothing.
@@ -193,7 +211,13 @@ fn clauses(goal: &str) -> Vec<Vec<&str>> {
     clauses
 }
 
-fn part_by_words(before: &[String]) -> Part {
+/// What the words before a file name say about it; `named` is the file named before it in the same clause.
+fn part_by_words(before: &[String], named: Option<(usize, Part)>) -> Part {
+    if let Some((at, part)) = named
+        && before[at + 1..].iter().all(|word| word.is_empty() || ["and", "or", "&"].contains(&word.as_str()))
+    {
+        return part; // "a.csv, b.csv and c.csv"
+    }
     let filler = ["the", "a", "an", "file", "new", "one", "text", "single", "also", "too", "csv", "json", "and"];
     let mut near = before.iter().rev().filter(|word| !filler.contains(&word.as_str()));
     let last = near.next().map_or("", String::as_str);
@@ -208,7 +232,10 @@ fn part_by_words(before: &[String]) -> Part {
         return Part::Input;
     }
     let verb = before.iter().rposition(|word| WRITES.contains(&word.as_str()));
+    // A word like "from" speaks of the next file only.
+    let start = named.map_or(0, |(at, _)| at + 1);
     let read = before.iter().rposition(|word| READS.contains(&word.as_str()) && word != "of" && word != "with");
+    let read = read.filter(|read| *read >= start);
     match (verb, read) {
         (Some(verb), Some(read)) if read > verb => Part::Input,
         (Some(_), _) => Part::Output,
@@ -374,6 +401,19 @@ mod tests {
         check("It weighs 1.5 kg, e.g. less than 2.0 pounds.", &[], "");
         check("Create a file called \"plan.md\".", &[], ">plan.md");
         check("Write hello.txt with the content of a.md", &["a.md"], ">hello.txt <a.md");
+        check(
+            "Create a report from in.txt, with the averages in a.txt and the outliers in b.md.",
+            &["in.txt"],
+            "<in.txt >a.txt >b.md",
+        );
+        check("Read a.csv, b.csv and c.csv.", &["a.csv"], "<a.csv <b.csv <c.csv");
+        check("Write the totals of a.csv and b.csv to c.md and d.md", &["a.csv"], "<a.csv <b.csv >c.md >d.md");
+        check(
+            "Sum up my sales 2024.csv into sum.txt",
+            &["my sales 2024.csv", "2024.csv"],
+            "<my sales 2024.csv >sum.txt",
+        );
+        check("Add a line to \"{a}.json\".", &["{a}.json", "a.json"], ">!{a}.json");
         check("The files in old.csv are described at www.example.com", &["old.csv"], "<old.csv");
     }
 }

@@ -61,6 +61,14 @@ pub enum Error {
         /// Tokens of the context.
         n_ctx: usize,
     },
+    /// The text ended at a limit before anything in it was whole.
+    #[error("the {what} was cut off after {n_tokens} tokens")]
+    CutOff {
+        /// What was being written.
+        what: &'static str,
+        /// Tokens that were generated.
+        n_tokens: usize,
+    },
     /// The chat template cannot take the conversation.
     #[error("chat template")]
     Template(#[from] tokenizer::Error),

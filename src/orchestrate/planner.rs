@@ -4,7 +4,7 @@ use super::brief::{self, Brief, Deliverable};
 use super::driver::Journal;
 use super::event::Event;
 use super::machine::{Phase, State};
-use super::mind::{self, Call, Mind};
+use super::mind::{self, Call, Mind, Reply};
 use super::plan::{self, MAX_STEPS, Step};
 use super::prompt::{self, Prompt, Segment};
 use super::score::Menu;
@@ -74,7 +74,7 @@ async fn make(
         usage: reply.usage,
         text: reply.text.clone(),
     });
-    Ok(read(&reply.text, menu.first, brief, &run.goal))
+    read(&reply, menu.first, brief, &run.goal)
 }
 
 /// Tools that every one of their steps failed with.
@@ -154,7 +154,7 @@ pub async fn expand(journal: &Journal, state: &State, step: &Step) -> Result<Vec
     let reply = run.mind.complete(call).await?;
     let (usage, text) = (reply.usage, reply.text.clone());
     journal.emit(Event::ModelCalled { step: Some(step.id), purpose: "plan".into(), usage, text });
-    Ok(read(&reply.text, menu.first, &brief, &step.task))
+    read(&reply, menu.first, &brief, &step.task)
 }
 
 /// A plan that is made without a run: nothing is journaled or changed.
@@ -188,12 +188,14 @@ impl Preview {
     /// Those of the model's call.
     pub async fn plan(self, mind: &dyn Mind) -> Result<Vec<Step>, mind::Error> {
         let reply = mind.complete(call(self.messages, self.grammar, 0)).await?;
-        Ok(read(&reply.text, StepId(1), &self.brief, &self.goal))
+        read(&reply, StepId(1), &self.brief, &self.goal)
     }
 }
 
-/// Steps of the planner's text. A text that was cut off at the token limit keeps its whole steps.
-fn read(text: &str, first: StepId, brief: &Brief, goal: &str) -> Vec<Step> {
+/// Steps of the planner's text. A text that was cut off at the token limit keeps its whole steps; without any it is
+/// no plan, and above all not the plan that has no steps.
+fn read(reply: &Reply, first: StepId, brief: &Brief, goal: &str) -> Result<Vec<Step>, mind::Error> {
+    let text = &reply.text;
     let mut steps = plan::parse(text, first).ok();
     let mut end = text.len();
     while steps.is_none() {
@@ -201,7 +203,8 @@ fn read(text: &str, first: StepId, brief: &Brief, goal: &str) -> Vec<Step> {
         steps = plan::parse(&format!("{}]}}", &text[..=brace]), first).ok();
         end = brace;
     }
-    plan::settle(steps.unwrap_or_default(), brief, first, goal)
+    let steps = steps.ok_or(mind::Error::CutOff { what: "plan", n_tokens: reply.usage.decoded_tokens })?;
+    Ok(plan::settle(steps, brief, first, goal))
 }
 
 /// Files that the goal asks for and that no finished step has made.

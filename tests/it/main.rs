@@ -9,6 +9,7 @@ mod engine;
 mod generate;
 mod gguf;
 mod model;
+mod plan;
 mod parity;
 mod query;
 mod resume;
