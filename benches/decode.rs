@@ -52,9 +52,9 @@ fn schedules(c: &mut Criterion) {
     let sequence = |id: u64| Running {
         id: SequenceId(id),
         n_tokens: 1500 + id as usize,
-        n_computed: if id % 8 == 0 { 700 } else { 1499 + id as usize },
+        n_computed: if id.is_multiple_of(8) { 700 } else { 1499 + id as usize },
         n_blocks: 48,
-        is_decoding: id % 8 != 0,
+        is_decoding: !id.is_multiple_of(8),
     };
     let running: Vec<Running> = (0..64).map(sequence).collect();
     c.bench_function("schedule/64 sequences", |b| {

