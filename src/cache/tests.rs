@@ -187,6 +187,7 @@ proptest! {
 }
 
 /// Inserts each of `known` as a sequence of its own, then matches `asked`: full blocks and tail that are found.
+#[track_caller]
 fn check_match(known: &[&[Token]], asked: &[Token], want: (usize, usize)) {
     let mut blocks = Blocks::new(64);
     let mut tree = Tree::new();

@@ -8,10 +8,12 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 /// A read-only run of bytes.
 pub(super) enum Bytes {
@@ -37,6 +39,18 @@ impl Bytes {
         // asks of its user: not to truncate the file while it is open. Pulls replace files by rename, never in place.
         let map = unsafe { Mmap::map(&file)? };
         Ok(Self::Mapped(map))
+    }
+
+    /// Lets the operating system take the memory of a range back; reading it again reads the file again.
+    pub(super) fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Self::Mapped(map) = self {
+            // SAFETY: the map is of a file and never written, so dropping its pages loses nothing: the next access
+            // brings the same bytes back, and references to them stay valid. A refusal only means more memory.
+            let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+        }
+        #[cfg(not(unix))]
+        drop(range);
     }
 }
 

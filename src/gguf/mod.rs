@@ -238,4 +238,11 @@ impl Gguf {
         let info = &self.tensors[*self.by_name.get(name)?];
         Some(TensorView { info, data: &self.bytes[info.range()] })
     }
+
+    /// Lets go of the memory of a tensor that was copied and will not be read soon; reading it again costs disk access.
+    pub fn release(&self, name: &str) {
+        if let Some(&idx) = self.by_name.get(name) {
+            self.bytes.release(self.tensors[idx].range());
+        }
+    }
 }

@@ -30,7 +30,7 @@ impl RmsNorm {
     /// Another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
         let (_, n_cols) = x.dims2()?;
-        if n_cols % self.weight.len() != 0 {
+        if !n_cols.is_multiple_of(self.weight.len()) {
             let wanted = format!("rows of a multiple of {}", self.weight.len());
             return Err(Error::Shape { part: "norm", wanted, found: format!("rows of {n_cols}") });
         }

@@ -53,7 +53,7 @@ impl Angles {
     pub fn rotate(&self, x: &Tensor, head_dim: usize) -> Result<(), Error> {
         let (n_tokens, width) = x.dims2()?;
         let n_pairs = self.cos.len() / n_tokens.max(1);
-        if n_pairs * n_tokens != self.cos.len() || width % head_dim != 0 || 2 * n_pairs > head_dim {
+        if n_pairs * n_tokens != self.cos.len() || !width.is_multiple_of(head_dim) || 2 * n_pairs > head_dim {
             let wanted = format!("rows of whole heads of {head_dim}, {} angles in all", self.cos.len());
             return Err(Error::Shape { part: "rotary", wanted, found: format!("[{n_tokens}, {width}]") });
         }

@@ -156,8 +156,12 @@ impl Config {
             let wanted = format!("a divisor of the {} query heads", self.n_heads);
             return Err(keys.unsupported("attention.head_count_kv", self.n_kv_heads, &wanted));
         }
+        // Tables of these sizes are made before the tensors have confirmed them.
         if self.n_layers > 1 << 10 {
             return Err(keys.unsupported("block_count", self.n_layers, "at most 1024"));
+        }
+        if self.head_dim > 1 << 12 {
+            return Err(keys.unsupported("attention.key_length", self.head_dim, "at most 4096"));
         }
         if let Some(n) = keys.find_count("expert_count")? {
             return Err(keys.unsupported("expert_count", n, "0: models with experts are not supported"));

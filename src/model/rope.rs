@@ -26,10 +26,10 @@ impl RopeConfig {
     /// `n_ctx` chooses between the short and the long factors of LongRoPE.
     pub(super) fn parse(keys: &Keys<'_>, weights: &Weights<'_>, head_dim: usize, n_ctx: usize) -> Result<Self, Error> {
         let n_rot = keys.find_size("rope.dimension_count")?.unwrap_or(head_dim);
-        if n_rot > head_dim || n_rot % 2 != 0 {
+        if n_rot > head_dim || !n_rot.is_multiple_of(2) {
             return Err(keys.unsupported("rope.dimension_count", n_rot, &format!("an even number up to {head_dim}")));
         }
-        let plain = Self::plain(keys.find_f32("rope.freq_base")?.unwrap_or(10_000.0), n_rot);
+        let plain = Self::plain(base(keys)?, n_rot);
         // Files of the Phi-3 family carry the factors without naming the method.
         let default = if weights.has("rope_factors_long.weight") { "longrope" } else { "linear" };
         match keys.find_str("rope.scaling.type")?.unwrap_or(default) {
@@ -62,7 +62,7 @@ impl RopeConfig {
     /// Fast pairs stay, slow pairs are slowed down, a linear ramp lies between.
     fn yarn(mut self, keys: &Keys<'_>, n_rot: usize) -> Result<Self, Error> {
         let factor = factor(keys)?;
-        let base = f64::from(keys.find_f32("rope.freq_base")?.unwrap_or(10_000.0));
+        let base = f64::from(base(keys)?);
         let original = match keys.find_size("rope.scaling.original_context_length")? {
             Some(original) => original,
             None => keys.size("context_length")?,
@@ -96,8 +96,17 @@ impl RopeConfig {
     }
 }
 
+/// Frequency base of the fastest to the slowest pair.
+fn base(keys: &Keys<'_>) -> Result<f32, Error> {
+    let key = "rope.freq_base";
+    match keys.find_f32(key)?.unwrap_or(10_000.0) {
+        base if base > 0.0 => Ok(base),
+        base => Err(keys.unsupported(key, base, "a positive number")),
+    }
+}
+
 /// How much longer than in training the context is; 1 when nothing is said.
-pub(super) fn factor(keys: &Keys<'_>) -> Result<f64, Error> {
+fn factor(keys: &Keys<'_>) -> Result<f64, Error> {
     let key = "rope.scaling.factor";
     match keys.find_f32(key)?.or(keys.find_f32("rope.scale_linear")?) {
         None | Some(0.0) => Ok(1.0),

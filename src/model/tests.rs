@@ -7,6 +7,7 @@ use super::*;
 use crate::cache::{KvPool, KvShape};
 use crate::gguf::Gguf;
 use crate::gguf::write::Value;
+use crate::kernel::Threads;
 use crate::types::{Batch, BlockId, Span};
 
 fn load(spec: &TinySpec) -> Result<Model, Error> {
@@ -137,4 +138,29 @@ fn rotations_follow_the_metadata() {
     let smollm3 = load(&TinySpec { architecture: "smollm3", n_layers: 4, ..TinySpec::default() }).unwrap();
     let rotated: Vec<bool> = smollm3.config().layers.iter().map(|layer| layer.rope.is_some()).collect();
     assert_eq!(rotated, [true, true, true, false]);
+}
+
+#[test]
+fn mutated_files_give_errors_or_models() {
+    let threads = Arc::new(Threads::new(1));
+    let good = tiny::to_bytes(&TinySpec { architecture: "gemma3", n_layers: 1, ..TinySpec::default() });
+    let n_header = good.windows(16).position(|bytes| bytes == b"tokenizer.ggml.m").expect("keys come first");
+    let mut state = 1u64;
+    let mut random = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    let (mut n_read, mut n_loaded) = (0, 0);
+    for _ in 0..400 {
+        let mut bytes = good.clone();
+        // A value of the configuration, most of the time: what the reader of the file itself cannot refuse.
+        for _ in 0..1 + random(2) {
+            bytes[24 + random(n_header - 24)] = [0, 1, 0x7f, 0x80, 0xff][random(5)];
+        }
+        let Ok(gguf) = Gguf::from_bytes("mutated.gguf", bytes) else { continue };
+        n_read += 1;
+        let options = LoadOptions { threads: Some(Arc::clone(&threads)), ..LoadOptions::default() };
+        n_loaded += usize::from(Model::load(&Arc::new(gguf), options).is_ok());
+    }
+    assert!(n_read > 100 && n_loaded > 10 && n_loaded < n_read, "{n_read} read, {n_loaded} loaded");
 }

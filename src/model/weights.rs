@@ -63,6 +63,7 @@ impl<'a> Weights<'a> {
             linears.push(linear.map_err(|source| Error::Tensor { name: name.clone(), source })?);
             rest = after;
         }
+        self.gguf.release(&name);
         Ok(linears.try_into().unwrap_or_else(|_| unreachable!("one matrix per row count")))
     }
 

@@ -117,7 +117,7 @@ fn own_program() -> Result<PathBuf, Error> {
     near.ok_or_else(|| Error::Failed(format!("no program {name} beside {} to run scripts with", own.display())))
 }
 
-/// What was printed is the result, as JSON if it is; else the value; else what was written.
+/// What was printed is the result, as JSON if it is; else the value; else nothing, and a note says what was done.
 fn output(outcome: parent::Outcome) -> Output {
     let parent::Outcome { finished, changes } = outcome;
     let mut notes = Vec::new();
@@ -133,8 +133,9 @@ fn output(outcome: parent::Outcome) -> Output {
         (None, Json::String(text)) => Value::Text(text),
         (None, Json::Null) => {
             let paths: Vec<&str> = changes.iter().map(Change::target).collect();
-            let none = "the program printed nothing".to_owned();
-            Value::Text(if paths.is_empty() { none } else { format!("wrote {}", paths.join(", ")) })
+            let done = if paths.is_empty() { String::new() } else { format!("; it wrote {}", paths.join(", ")) };
+            notes.push(format!("the program printed nothing{done}"));
+            Value::Text(String::new())
         }
         (None, value) => Value::Json(value),
     };
