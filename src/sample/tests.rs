@@ -290,8 +290,10 @@ fn text_under_a_schema_is_compact_json_that_fits() {
             assert!(stopped, "{text}");
             let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
             assert_eq!(value.as_object().map_or(vec![], |o| o.keys().map(String::as_str).collect()), keys);
-            let is_outside = |c: char| c.is_ascii_whitespace();
-            assert!(text.split('"').step_by(2).all(|part| !part.contains(is_outside)), "white space: {text}");
+            assert!(
+                text.split('"').step_by(2).all(|part| !part.contains(|c: char| c.is_ascii_whitespace())),
+                "white space: {text}"
+            );
         }
     }
 }
@@ -299,7 +301,7 @@ fn text_under_a_schema_is_compact_json_that_fits() {
 #[test]
 fn schemas_are_prepared() {
     let check = |schema: serde_json::Value, want: serde_json::Value| {
-        let mut got = super::schema::prepare(&schema);
+        let mut got = schema::prepare(&schema);
         let options = got.as_object_mut().unwrap().remove("x-guidance").unwrap();
         assert_eq!(options["whitespace_flexible"], false);
         assert_eq!(got, want, "{schema}");
