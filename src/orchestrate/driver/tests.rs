@@ -12,8 +12,8 @@ use rig::{PROMPT_TOKENS, Rig, Setup, n_tokens, ordinary, plan, plan_text};
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::machine::Phase;
-use crate::orchestrate::mind::Call;
 use crate::tool::Change;
 
 const DATA: &str = "name,n\nAda,20\nBob,22\n";

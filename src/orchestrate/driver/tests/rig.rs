@@ -9,10 +9,10 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::orchestrate::driver::mind::{self, Budget, Call, Mind, Reply, Thinking};
 use crate::orchestrate::driver::{Error, Observer, Options, Outcome, Run, append, drive, load, policy};
 use crate::orchestrate::event::Event;
 use crate::orchestrate::machine::{Phase, State};
-use crate::orchestrate::mind::{self, Budget, Call, Mind, Reply, Thinking};
 use crate::orchestrate::plan::{self, Step};
 use crate::store::{NewRun, Store};
 use crate::tool::{Registry, Workspace};

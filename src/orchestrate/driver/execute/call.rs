@@ -5,9 +5,9 @@ use std::time::Instant;
 use serde_json::Value as Json;
 
 use super::Attempt;
+use crate::orchestrate::driver::mind::{Call, Mind};
 use crate::orchestrate::driver::tool_deadline;
 use crate::orchestrate::event::Event;
-use crate::orchestrate::mind::{Call, Mind};
 use crate::tool::{self, Context, Host, Output};
 use crate::types::{Message, Role, Sampling, StepId};
 
@@ -113,7 +113,7 @@ fn asked(step: StepId, question: &str) -> Call {
 pub async fn all(
     mind: &dyn Mind,
     calls: Vec<Call>,
-) -> Vec<Result<crate::orchestrate::Reply, crate::orchestrate::mind::Error>> {
+) -> Vec<Result<crate::orchestrate::Reply, crate::orchestrate::driver::mind::Error>> {
     let mut pending: Vec<_> = calls.into_iter().map(|call| (mind.complete(call), None)).collect();
     std::future::poll_fn(|context| {
         let mut is_over = true;

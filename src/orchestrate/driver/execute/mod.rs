@@ -16,13 +16,12 @@ mod reduce;
 mod script;
 mod write;
 
-use super::driver::Journal;
-use super::event::{Event, written};
-use super::machine::{State, StepState, TRIES_PLANNED};
 use super::mind::{self, Reply};
-use super::plan::{Step, writes_by_itself};
-use super::planner;
-use super::prompt::{self, Prompt, Segment};
+use super::{Journal, planner};
+use crate::orchestrate::event::{Event, written};
+use crate::orchestrate::machine::{State, StepState, TRIES_PLANNED};
+use crate::orchestrate::plan::{Step, writes_by_itself};
+use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::tool::format::{self, Format};
 use crate::tool::workspace::Verdict;
 use crate::tool::{self, Change, Output, Value};

@@ -1,14 +1,14 @@
 //! Makes plans: the first one, and the one that completes what a first one left undone.
 
-use super::brief::{self, Brief, Deliverable};
-use super::driver::Journal;
-use super::event::Event;
-use super::machine::{Phase, State};
+use super::Journal;
 use super::mind::{self, Call, Mind, Reply};
-use super::plan::{self, MAX_STEPS, Step};
-use super::prompt::{self, Prompt, Segment};
-use super::score::Menu;
-use super::survey::{Survey, survey};
+use crate::orchestrate::brief::{self, Brief, Deliverable};
+use crate::orchestrate::event::Event;
+use crate::orchestrate::machine::{Phase, State};
+use crate::orchestrate::plan::{self, MAX_STEPS, Step};
+use crate::orchestrate::prompt::{self, Prompt, Segment};
+use crate::orchestrate::score::Menu;
+use crate::orchestrate::survey::{Survey, survey};
 use crate::tool::{self, Registry, Workspace};
 use crate::types::{Grammar, Message, Role, Sampling, StepId};
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss, reduce};
-use crate::orchestrate::mind::{Call, Mind};
+use crate::orchestrate::driver::mind::{Call, Mind};
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::{Prompt, Segment};
 use crate::tool::format::Format;

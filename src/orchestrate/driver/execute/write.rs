@@ -8,7 +8,7 @@ use super::inputs::Input;
 use super::items::Item;
 use super::{Attempt, Miss};
 use crate::orchestrate::demand::{self, Demand};
-use crate::orchestrate::mind::{Call, Reply};
+use crate::orchestrate::driver::mind::{Call, Reply};
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Sampling};
 

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::call::{Record, all};
 use super::{Attempt, Miss};
+use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::event::written;
-use crate::orchestrate::mind::Call;
 use crate::tool::{Error, Output};
 
 /// Candidates per try: one greedy, the others warm.

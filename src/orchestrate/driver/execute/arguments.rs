@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use super::call::{Record, all};
 use super::items::Item;
 use super::{Attempt, Miss};
-use crate::orchestrate::mind::Call;
+use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::Segment;
 use crate::tool::{Output, Spec, Table, Value};

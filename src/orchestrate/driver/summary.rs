@@ -1,10 +1,10 @@
 //! The answer that the person reads: written by the model from the results, completed by code.
 
-use super::driver::Journal;
-use super::event::Event;
-use super::machine::{Phase, State};
+use super::Journal;
 use super::mind::{self, Call};
-use super::plan::REPLY;
+use crate::orchestrate::event::Event;
+use crate::orchestrate::machine::{Phase, State};
+use crate::orchestrate::plan::REPLY;
 use crate::types::{Message, Role, Sampling};
 
 /// Characters of results that the summary reads.

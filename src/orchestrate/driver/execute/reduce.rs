@@ -7,7 +7,7 @@ use serde_json::json;
 use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss};
-use crate::orchestrate::mind::Call;
+use crate::orchestrate::driver::mind::Call;
 use crate::tool::format::number_text;
 use crate::types::Grammar;
 

@@ -5,20 +5,24 @@
 //! a panic or an error of one action ends that action, never the run without an answer.
 //! Must not know: how a step of some kind is done (`execute`), what is due (`machine`).
 
+mod execute;
+pub mod mind;
+pub mod planner;
+mod summary;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use mind::{Budget, Mind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::brief;
 use super::event::{Artifact, Event, Status};
 use super::machine::{self, Action, End, State};
-use super::mind::{Budget, Mind};
 use super::plan::Step;
 use super::survey::survey;
-use super::{execute, planner, summary};
 use crate::store::{self, Store};
 use crate::tool::{self, Policy, Registry, Workspace};
 use crate::types::{RunId, StepId};
