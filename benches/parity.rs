@@ -103,13 +103,16 @@ fn real_model(peer: &Peer, path: &Path, arguments: &Arguments) -> Result<()> {
         println!("{name:<14} {what:<46} {}", Figures::between(reference, other, n_vocab));
     };
     compare("llama.cpp || partita", &reference, &ours);
-    compare("llama.cpp || llama.cpp, flash attention off", &reference, &peer.logits(path, &tokens, "off")?);
+    let precise = peer.logits(path, &tokens, "exact")?;
+    compare("llama.cpp, f32 attention || partita", &precise, &ours);
+    compare("llama.cpp || llama.cpp, f32 attention", &reference, &precise);
     if arguments.exact {
         let decoded = peer.decode(path)?;
-        let exact = peer.logits(&decoded, &tokens, "auto")?;
+        let exact = peer.logits(&decoded, &tokens, "exact")?;
         std::fs::remove_file(decoded)?;
-        compare("llama.cpp on f32 weights || partita", &exact, &ours);
-        compare("llama.cpp on f32 weights || llama.cpp", &exact, &reference);
+        compare("llama.cpp, all f32 || partita", &exact, &ours);
+        compare("llama.cpp, all f32 || llama.cpp", &exact, &reference);
+        compare("llama.cpp, all f32 || llama.cpp, f32 attention", &exact, &precise);
     }
     for (what, files) in OTHERS {
         other_text(peer, path, what, files)?;

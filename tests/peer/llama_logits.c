@@ -1,12 +1,14 @@
 /* Writes llama.cpp's logits for a list of tokens: the reference of `benches/parity`.
  *
- * usage: llama_logits MODEL.gguf TOKENS OUT N_CTX auto|off
+ * usage: llama_logits MODEL.gguf TOKENS OUT N_CTX auto|off|exact
  *   TOKENS  token ids, 32-bit unsigned, native byte order
  *   OUT     logits, 32-bit float, native byte order, [n_tokens, n_vocab]
  *
- *   auto|off  flash attention: as llama.cpp chooses, or not
+ *   auto   flash attention as llama.cpp chooses
+ *   off    without flash attention, which adds up values in half precision
+ *   exact  as `off`, with keys and values in single precision
  *
- * Everything else is left at llama.cpp's defaults (threads, KV type, repacking), as its users run it; the tokens are
+ * Everything else is left at llama.cpp's defaults (threads, repacking), as its users run it; the tokens are
  * evaluated as one sequence from position 0, without any token added. */
 
 #include <stdint.h>
@@ -45,7 +47,7 @@ static llama_token * read_tokens(const char * path, int32_t * n_tokens) {
 
 int main(int argc, char ** argv) {
     if (argc != 6) {
-        die("usage: llama_logits MODEL.gguf TOKENS OUT N_CTX auto|off");
+        die("usage: llama_logits MODEL.gguf TOKENS OUT N_CTX auto|off|exact");
     }
     llama_log_set(quiet, NULL);
     llama_backend_init();
@@ -58,7 +60,11 @@ int main(int argc, char ** argv) {
     struct llama_context_params params = llama_context_default_params();
     params.n_ctx = (uint32_t) atoi(argv[4]);
     params.flash_attn_type =
-        strcmp(argv[5], "off") == 0 ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
+        strcmp(argv[5], "auto") == 0 ? LLAMA_FLASH_ATTN_TYPE_AUTO : LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    if (strcmp(argv[5], "exact") == 0) {
+        params.type_k = GGML_TYPE_F32;
+        params.type_v = GGML_TYPE_F32;
+    }
     struct llama_context * context = llama_init_from_model(model, params);
     if (!context) {
         die("the context cannot be made");
