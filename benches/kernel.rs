@@ -14,7 +14,7 @@ use partita::kernel::{
     Attention, KvLayout, Packed, QuantizedRows, RopeStyle, Threads, attention, gelu_mul, isa, rms_norm, rope, silu_mul,
     softmax,
 };
-use partita::types::{BLOCK_TOKENS, BlockId, Dtype, Span};
+use partita::types::{BLOCK_TOKENS, BlockId, Dtype, Precision, Span};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -139,7 +139,7 @@ fn vectors(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("gelu_mul", n), |b| b.iter(|| gelu_mul(&mut y, &x, &threads)));
         group.bench_function(BenchmarkId::new("softmax", n), |b| b.iter(|| softmax(&mut y)));
         group.bench_function(BenchmarkId::new("quantize", n), |b| {
-            b.iter(|| black_box(QuantizedRows::quantize(&x, 1, n, &threads)));
+            b.iter(|| black_box(QuantizedRows::quantize(&x, 1, n, Precision::Bits8, &threads)));
         });
     }
     let (mut heads, angles) = (floats(12 * 128), floats(64));

@@ -182,6 +182,17 @@ pub struct Span {
     pub logit_rows: Vec<usize>,
 }
 
+/// How finely activations are rounded before they meet quantized weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 8 bits per group of 32: the usual way on CPUs. Its error on the next token's distribution is that of other
+    /// engines that do the same, but not the same error.
+    #[default]
+    Bits8,
+    /// 16 bits, as two terms of 8: equal to arithmetic in `f32` for every purpose, at twice the work per product.
+    Bits16,
+}
+
 /// Encoding of a tensor's data in a GGUF file. Numbers and block sizes are those of the GGUF specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, non_camel_case_types)]

@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 
 use serde_json::json;
 
+use super::loading::EngineArgs;
 use super::render::{self, Style, Tone};
 use super::{Failure, Kind, Settings, loading, transfer};
 use crate::bench::{self, ModelBench, Peer, Row, run_model};
-use crate::engine::EngineOptions;
 use crate::kernel;
 
 /// Measure models and workflows on this machine
@@ -46,6 +46,8 @@ struct ModelArgs {
     /// Print one JSON object on stdout: {model, machine, rows: [{test, engine, tokens_per_s, spread, samples}]}
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -60,7 +62,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let plan =
         ModelBench { n_prompt: args.prompt, n_generate: args.generate, widths: args.batch, n_samples: args.samples };
     let path = transfer::ensure(Some(&args.model), settings)?.path;
-    let engine = loading::open(Some(&args.model), settings, &EngineOptions::default())?;
+    let engine = loading::open(Some(&args.model), settings, &args.engine.options())?;
     let peer = match args.peer {
         Some(PeerName::Candle) => Some(Peer::load(&path)?),
         None => None,

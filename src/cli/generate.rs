@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
+use super::loading::EngineArgs;
 use super::render::{self, Style, Tone};
 use super::{Failure, Kind, Settings, loading};
-use crate::engine::{self, Completion, Delta, Engine, EngineOptions, Prompt, Request, TokenStream};
+use crate::engine::{self, Completion, Delta, Engine, Prompt, Request, TokenStream};
 use crate::sample::Sampler;
 use crate::tokenizer::{Special, Tokenizer};
 use crate::types::{Grammar, Message, Role, Sampling, Token};
@@ -50,6 +51,8 @@ pub struct Args {
     pub json: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -83,7 +86,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     request.grammar = args.grammar()?;
     request.stop = args.stop.clone();
     let prompt = args.prompt_text()?;
-    let engine = loading::open(args.model.as_deref(), settings, &EngineOptions::default())?;
+    let engine = loading::open(args.model.as_deref(), settings, &args.engine.options())?;
     request.prompt = Prompt::Tokens(args.tokens(&prompt, &engine)?);
     let stream = engine.submit(request)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

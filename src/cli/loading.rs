@@ -4,9 +4,46 @@
 
 use std::io::IsTerminal;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Failure, Kind, Settings, render, transfer};
 use crate::engine::{self, Engine, EngineOptions, Error, Progress};
 use crate::sample;
+use crate::types::Precision;
+
+/// How the engine uses this machine, as typed; kept with a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[command(next_help_heading = "Engine")]
+#[serde(default)]
+pub struct EngineArgs {
+    /// Memory for keys and values, such as 512M or 4G [default: a quarter of what is available]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    kv_memory: Option<u64>,
+    /// Compute with activations of 16 bits instead of 8: as exact as full precision, at half the speed for long prompts
+    #[arg(long)]
+    precise: bool,
+}
+
+impl EngineArgs {
+    /// What was typed, for the engine.
+    pub fn options(&self) -> EngineOptions {
+        let precision = if self.precise { Precision::Bits16 } else { Precision::Bits8 };
+        EngineOptions { kv_bytes: self.kv_memory, precision, ..EngineOptions::default() }
+    }
+}
+
+/// A number of bytes: `4096`, `512M`, `4G`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.trim().to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
+        text if text.ends_with('K') => (text.trim_end_matches('K').to_owned(), 10),
+        text if text.ends_with('M') => (text.trim_end_matches('M').to_owned(), 20),
+        text if text.ends_with('G') => (text.trim_end_matches('G').to_owned(), 30),
+        text => (text.to_owned(), 0),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| "expected a number of bytes, such as 512M or 4G".to_owned())?;
+    let n_bytes = number * f64::from(1u32 << shift);
+    if n_bytes.is_finite() && n_bytes >= 1.0 { Ok(n_bytes as u64) } else { Err("expected more than no bytes".into()) }
+}
 
 /// Starts the model with this name or path, or the default model; fetches it first if it is not here.
 ///

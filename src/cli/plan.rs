@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::loading::EngineArgs;
 use super::view::{Limits, View};
 use super::{Failure, Kind, Settings, render, session};
 use crate::orchestrate::{self, Budget, plan_tree, preview};
@@ -26,6 +27,8 @@ pub struct Args {
     /// Print the grammar that the planner decodes under, and stop
     #[arg(long)]
     pub grammar: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 /// Runs the command.
@@ -41,7 +44,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     }
     let budget = Arc::new(Budget::new(None, None));
     let view = Arc::new(View::new(false, Limits::default()));
-    let mind = session::mind(args.model.as_deref(), settings, budget, view)?;
+    let mind = session::mind(args.model.as_deref(), &args.engine, settings, budget, view)?;
     let steps = session::runtime()?.block_on(preview.plan(mind.as_ref()));
     let steps = steps.map_err(|error| Failure::new(Kind::Machine, orchestrate::chain(&error)))?;
     if args.json {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::loading::EngineArgs;
 use super::session::{self, Terms};
 use super::{Failure, Kind, Settings};
 use crate::orchestrate::{Step, check_plan, parse_plan};
@@ -38,6 +39,8 @@ pub struct Args {
     /// Stop after this many steps
     #[arg(long, value_name = "N")]
     pub max_steps: Option<u32>,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 /// Runs the command.
@@ -51,6 +54,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
         max_tokens: args.max_tokens,
         max_steps: args.max_steps,
         plan,
+        engine: args.engine,
     };
     session::begin(&args.goal, workspace, terms, args.json, settings)?.carry_out(settings)
 }

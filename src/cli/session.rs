@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::loading::EngineArgs;
 use super::view::{Limits, View};
 use super::{Failure, Kind, Settings, loading, render};
-use crate::engine::EngineOptions;
 use crate::orchestrate::{
     self, Budget, EngineMind, Event, Mind, Options, Outcome, Run, State, Stats, Status, Step, drive,
 };
@@ -36,6 +36,8 @@ pub struct Terms {
     pub max_steps: Option<u32>,
     /// Steps given by the person.
     pub plan: Option<Vec<Step>>,
+    /// How the engine uses the machine.
+    pub engine: EngineArgs,
 }
 
 /// A run that is to be carried out from where its journal stands.
@@ -117,7 +119,7 @@ impl Session {
         let time = self.terms.max_minutes.map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));
         let view = Arc::new(View::new(!self.terms.yes, Limits { time, tokens: self.terms.max_tokens }));
         let budget = Arc::new(Budget::new(time, self.terms.max_tokens));
-        let mind = mind(self.terms.model.as_deref(), settings, budget.clone(), view.clone())?;
+        let mind = mind(self.terms.model.as_deref(), &self.terms.engine, settings, budget.clone(), view.clone())?;
         let policy = orchestrate::policy(&self.goal, &self.events, self.terms.yes);
         let workspace =
             Workspace::open(&self.workspace, policy).map_err(|error| Failure::from_error(Kind::Usage, &error))?;
@@ -148,11 +150,12 @@ impl Session {
 /// Those of loading it.
 pub fn mind(
     model: Option<&str>,
+    engine: &EngineArgs,
     settings: &Settings,
     budget: Arc<Budget>,
     view: Arc<View>,
 ) -> Result<Arc<dyn Mind>, Failure> {
-    let engine = loading::open(model, settings, &EngineOptions::default())?;
+    let engine = loading::open(model, settings, &engine.options())?;
     let on_token = Box::new(move |purpose, step, text: &str| view.token(purpose, step, text));
     let mind = EngineMind::new(engine, budget, on_token).map_err(|error| {
         Failure::from_error(Kind::Machine, &error).hint("take a chat model: `partita models list` shows some")

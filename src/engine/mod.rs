@@ -34,7 +34,7 @@ pub use stream::{Completion, Delta, TokenStream};
 use crate::model::{self, Model};
 use crate::sample::{self, Grammars, Sampler};
 use crate::tokenizer::{self, ChatTemplate, Tokenizer};
-use crate::types::{BLOCK_TOKENS, Grammar, RunId, Sampling, SequenceId, StepId, Token};
+use crate::types::{BLOCK_TOKENS, Grammar, Precision, RunId, Sampling, SequenceId, StepId, Token};
 use crate::{cache, gguf};
 use sequence::Sequence;
 use worker::{Command, Submission, Worker};
@@ -119,11 +119,13 @@ pub struct EngineOptions {
     pub max_running: usize,
     /// Lowers the context from what the model was trained for.
     pub n_ctx: Option<usize>,
+    /// How finely activations are rounded.
+    pub precision: Precision,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { kv_bytes: None, max_batch_tokens: 256, max_running: 64, n_ctx: None }
+        Self { kv_bytes: None, max_batch_tokens: 256, max_running: 64, n_ctx: None, precision: Precision::default() }
     }
 }
 

@@ -39,7 +39,7 @@ impl Bench {
         let probe = Self::new(&EngineOptions::default());
         let block_bytes = cache::KvPool::block_bytes(probe.worker.kv_shape()) as u64;
         let kv_bytes = Some(n_blocks as u64 * block_bytes);
-        Self::new(&EngineOptions { kv_bytes, max_running, max_batch_tokens: 48, n_ctx: None })
+        Self::new(&EngineOptions { kv_bytes, max_running, max_batch_tokens: 48, ..EngineOptions::default() })
     }
 
     fn obey(&mut self) {

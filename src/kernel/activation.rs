@@ -1,12 +1,14 @@
 //! Activations as 8-bit integers: the right-hand side of every product with quantized weights.
 //!
 //! A row is cut into groups of 32 that share a scale; a value is `scale·code` with a code from -127 to 127. The sums of
-//! the codes are kept beside them, because a weight's offset or minimum multiplies only the sum.
+//! the codes are kept beside them, because a weight's offset or minimum multiplies only the sum. With 16 bits a row has
+//! two terms: what the first one rounds away is quantized again, as a row of its own, and the two products are added.
 //! Invariant: a row's groups depend on that row alone.
 
 use super::isa::{Isa, Kernel, isa, run};
 use super::simd::{LANES, Simd};
 use super::threads::Threads;
+use crate::types::Precision;
 
 /// Values that share a scale.
 pub(super) const GROUP: usize = 32;
@@ -30,6 +32,8 @@ impl Group {
 pub struct QuantizedRows {
     n_rows: usize,
     n_cols: usize,
+    terms_per_row: usize,
+    /// The first terms of all rows, then the second ones if there are any.
     groups: Vec<Group>,
 }
 
@@ -40,8 +44,25 @@ impl QuantizedRows {
     ///
     /// # Panics
     /// If `n_cols` is not a multiple of 32 or `x` is not of that shape.
-    pub fn quantize(x: &[f32], n_rows: usize, n_cols: usize, threads: &Threads) -> Self {
-        Self::quantize_on(isa(), x, [n_rows, n_cols], threads)
+    pub fn quantize(x: &[f32], n_rows: usize, n_cols: usize, precision: Precision, threads: &Threads) -> Self {
+        let mut rows = Self::quantize_on(isa(), x, [n_rows, n_cols], threads);
+        if precision == Precision::Bits16 {
+            let rest = Self::quantize_on(isa(), &rows.rest(x), [n_rows, n_cols], threads);
+            rows.groups.extend(rest.groups);
+            rows.terms_per_row = 2;
+        }
+        rows
+    }
+
+    /// What rounding took away from `x`.
+    fn rest(&self, x: &[f32]) -> Vec<f32> {
+        let mut rest = x.to_vec();
+        for (group, rest) in self.groups.iter().zip(rest.as_chunks_mut::<GROUP>().0) {
+            for (code, rest) in group.codes.as_flattened().iter().zip(rest) {
+                *rest -= group.scale * f32::from(*code);
+            }
+        }
+        rest
     }
 
     pub(super) fn quantize_on(isa: Isa, x: &[f32], [n_rows, n_cols]: [usize; 2], threads: &Threads) -> Self {
@@ -54,7 +75,7 @@ impl QuantizedRows {
             let x = &x[i * CHUNK * GROUP..][..groups.len() * GROUP];
             run(isa, Quantize { x: x.as_chunks().0, groups });
         });
-        Self { n_rows, n_cols, groups }
+        Self { n_rows, n_cols, terms_per_row: 1, groups }
     }
 
     /// Number of rows.
@@ -65,6 +86,11 @@ impl QuantizedRows {
     /// Activations of one row.
     pub fn n_cols(&self) -> usize {
         self.n_cols
+    }
+
+    /// Rows of codes: each row once per term.
+    pub(super) fn n_terms(&self) -> usize {
+        self.n_rows * self.terms_per_row
     }
 
     pub(super) fn row(&self, row: usize) -> &[Group] {

@@ -60,6 +60,19 @@ impl Packed {
     pub(super) fn matmul_quantized_on(&self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
         assert_eq!(x.n_cols(), self.n_cols(), "the activations do not have the columns of the weights");
         assert_eq!(out.len(), x.n_rows() * self.n_rows(), "the output is not [{}, {}]", x.n_rows(), self.n_rows());
+        if x.n_terms() == x.n_rows() {
+            return self.multiply(isa, x, out, threads);
+        }
+        let mut terms = vec![0.0; x.n_terms() * self.n_rows()];
+        self.multiply(isa, x, &mut terms, threads);
+        let (first, second) = terms.split_at(out.len());
+        for (out, (first, second)) in out.iter_mut().zip(first.iter().zip(second)) {
+            *out = first + second;
+        }
+    }
+
+    /// Every row of codes with every row of weights; `out`: `[x.n_terms(), n_rows]`.
+    fn multiply(&self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
         let out = SharedMut::new(out);
         with_format!(self.dtype(), F => self.for_blocks(threads, |blocks| {
             run(isa, Product::<F> { weights: self, x, blocks, out: &out, format: std::marker::PhantomData });
@@ -96,8 +109,8 @@ impl<F: Format> Kernel for Product<'_, F> {
         for first in self.blocks.clone().step_by(at_once) {
             let blocks = first..(first + at_once).min(self.blocks.end);
             let mut row = 0;
-            while row < self.x.n_rows() {
-                let left = self.x.n_rows() - row;
+            while row < self.x.n_terms() {
+                let left = self.x.n_terms() - row;
                 row += if S::MAX_ROWS >= 8 && left >= 8 {
                     self.tile::<S, 8>(simd, blocks.clone(), row)
                 } else if S::MAX_ROWS >= 4 && left >= 4 {

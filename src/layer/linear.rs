@@ -9,12 +9,13 @@ use candle_core::Tensor;
 
 use super::{Error, host};
 use crate::kernel::{Packed, QuantizedRows, Threads};
-use crate::types::Dtype;
+use crate::types::{Dtype, Precision};
 
 /// A matrix of `[n_out, n_in]` weights, and maybe a bias per output.
 pub struct Linear {
     packed: Packed,
     bias: Option<Vec<f32>>,
+    precision: Precision,
     threads: Arc<Threads>,
 }
 
@@ -25,7 +26,7 @@ impl Linear {
     /// [`Error::Weights`] for a shape that cannot be packed.
     pub fn pack(dtype: Dtype, rows: &[u8], n_out: usize, n_in: usize, threads: &Arc<Threads>) -> Result<Self, Error> {
         let packed = Packed::pack(dtype, rows, n_out, n_in)?;
-        Ok(Self { packed, bias: None, threads: Arc::clone(threads) })
+        Ok(Self { packed, bias: None, precision: Precision::default(), threads: Arc::clone(threads) })
     }
 
     /// Adds a bias.
@@ -38,6 +39,11 @@ impl Linear {
             return Err(Error::Shape { part: "linear", wanted, found: format!("a bias of {}", bias.len()) });
         }
         Ok(Self { bias: Some(bias), ..self })
+    }
+
+    /// How finely activations are rounded where the weights are quantized.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Outputs per row.
@@ -69,7 +75,7 @@ impl Linear {
             let codes = linears
                 .iter()
                 .find(|linear| linear.packed.is_quantized())
-                .map(|linear| QuantizedRows::quantize(x, n_tokens, n_in, &linear.threads));
+                .map(|linear| QuantizedRows::quantize(x, n_tokens, n_in, linear.precision, &linear.threads));
             linears.map(|linear| linear.multiply(x, codes.as_ref(), n_tokens))
         })?;
         let tensors = outputs

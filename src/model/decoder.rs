@@ -17,7 +17,7 @@ use crate::cache::{KvPool, KvShape};
 use crate::gguf::Gguf;
 use crate::kernel::Threads;
 use crate::layer::{self, Angles, Attention, Embedding, Linear, Mlp, RmsNorm, Rotary};
-use crate::types::Batch;
+use crate::types::{Batch, Precision};
 
 /// What a caller may choose about a model.
 #[derive(Default, Clone)]
@@ -26,6 +26,8 @@ pub struct LoadOptions {
     pub n_ctx: Option<usize>,
     /// Compute threads; `None` starts as many as the machine has to offer.
     pub threads: Option<Arc<Threads>>,
+    /// How finely activations are rounded.
+    pub precision: Precision,
 }
 
 /// What a forward pass returns.
@@ -91,7 +93,7 @@ impl Model {
     pub fn load(gguf: &Arc<Gguf>, options: LoadOptions) -> Result<Self, Error> {
         let family = Family::find(gguf.metadata().architecture()?)?;
         let threads = options.threads.unwrap_or_else(|| Arc::new(Threads::from_env()));
-        let weights = Weights::new(gguf, &threads);
+        let weights = Weights::new(gguf, &threads, options.precision);
         let config = Config::parse(gguf.metadata(), family, &weights, options.n_ctx)?;
         let (dim, n_vocab) = (config.dim, config.n_vocab);
         let head = if weights.has("output.weight") { "output" } else { "token_embd" };

@@ -12,17 +12,19 @@ use super::Error;
 use crate::gguf::{Gguf, TensorView};
 use crate::kernel::Threads;
 use crate::layer::{self, Embedding, Linear, RmsNorm};
+use crate::types::Precision;
 
 /// The tensors of a file, and which of them have been taken.
 pub(super) struct Weights<'a> {
     gguf: &'a Arc<Gguf>,
     threads: &'a Arc<Threads>,
+    precision: Precision,
     taken: RefCell<HashSet<String>>,
 }
 
 impl<'a> Weights<'a> {
-    pub fn new(gguf: &'a Arc<Gguf>, threads: &'a Arc<Threads>) -> Self {
-        Self { gguf, threads, taken: RefCell::default() }
+    pub fn new(gguf: &'a Arc<Gguf>, threads: &'a Arc<Threads>, precision: Precision) -> Self {
+        Self { gguf, threads, precision, taken: RefCell::default() }
     }
 
     /// Numbers of a one-dimensional tensor.
@@ -60,7 +62,8 @@ impl<'a> Weights<'a> {
         for n_out in n_out {
             let (rows, after) = rest.split_at(n_out * row_bytes);
             let linear = Linear::pack(info.dtype, rows, n_out, n_in, self.threads);
-            linears.push(linear.map_err(|source| Error::Tensor { name: name.clone(), source })?);
+            let linear = linear.map_err(|source| Error::Tensor { name: name.clone(), source })?;
+            linears.push(linear.with_precision(self.precision));
             rest = after;
         }
         self.gguf.release(&name);

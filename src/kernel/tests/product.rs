@@ -2,7 +2,7 @@
 
 use super::super::{Error, Isa, Packed, QuantizedRows, Threads, dequantize, isa};
 use super::{ENCODINGS, Random, assert_close, assert_same_bits, on_every_isa};
-use crate::types::Dtype;
+use crate::types::{Dtype, Precision};
 use proptest::prelude::*;
 
 /// A packed matrix of random blocks with its weights.
@@ -94,13 +94,35 @@ fn many_blocks_are_the_same_as_one_by_one() {
 fn one_quantization_serves_several_matrices() {
     let threads = Threads::new(2);
     let x = Random(5).floats(2 * 256);
-    let rows = QuantizedRows::quantize(&x, 2, 256, &threads);
+    let rows = QuantizedRows::quantize(&x, 2, 256, Precision::Bits8, &threads);
     for dtype in [Dtype::Q4_K, Dtype::Q6_K, Dtype::Q8_0] {
         let (packed, _) = matrix(dtype, 20, 256, 6);
         let (mut shared, mut own) = (vec![0.0; 40], vec![0.0; 40]);
         packed.matmul_quantized(&rows, &mut shared, &threads);
         packed.matmul(&x, &mut own, &threads);
         assert_same_bits(dtype.name(), &shared, &own);
+    }
+}
+
+#[test]
+fn sixteen_bits_lose_nothing_that_matters() {
+    let threads = Threads::new(2);
+    let x = Random(21).floats(3 * SHAPE[1]);
+    for (dtype, _) in ENCODINGS {
+        let (packed, weights) = matrix(dtype, SHAPE[0], SHAPE[1], 20);
+        if !packed.is_quantized() {
+            continue;
+        }
+        let (want, magnitude) = reference(&weights, &x, SHAPE[1], false);
+        let error = |precision| {
+            let mut got = vec![f32::NAN; 3 * SHAPE[0]];
+            let rows = QuantizedRows::quantize(&x, 3, SHAPE[1], precision, &threads);
+            packed.matmul_quantized(&rows, &mut got, &threads);
+            got.iter().zip(&want).fold(0.0f64, |error, (got, want)| error.max((f64::from(*got) - want).abs()))
+        };
+        let (coarse, fine) = (error(Precision::Bits8), error(Precision::Bits16));
+        assert!(fine <= magnitude * 1e-5, "{dtype:?}: error {fine:.2e} of {magnitude:.2e}");
+        assert!(fine * 20.0 < coarse, "{dtype:?}: {fine:.2e} is no better than {coarse:.2e}");
     }
 }
 

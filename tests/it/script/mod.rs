@@ -193,11 +193,13 @@ fn bounds_what_a_program_can_use() {
         ("for i in range(10 ** 9):\n    open(f'f{i}.txt', 'w').write('x')", "changes at most"),
         ("f = open('big.txt', 'w')\nfor i in range(100):\n    f.write('x' * 10 ** 6)\n    f.flush()", "bytes at most"),
     ] {
+        // A program that only time can end gets little of it; a busy machine must not end the others.
+        let limit = Duration::from_secs(if want.ends_with("at most") { 120 } else { 4 });
         let started = Instant::now();
-        let result = run_with(&workspace, &json!({ "code": code }), &NoHost, Duration::from_secs(4));
+        let result = run_with(&workspace, &json!({ "code": code }), &NoHost, limit);
         let got = result.map_or_else(|error| error.to_string(), |output| format!("{output:?}"));
         assert!(got.contains(want), "{code}\n---\n{got}");
-        assert!(started.elapsed() < Duration::from_secs(15), "{code} took {:?}", started.elapsed());
+        assert!(started.elapsed() < limit + Duration::from_secs(30), "{code} took {:?}", started.elapsed());
     }
     let nested = format!("x = {}1{}", "(".repeat(100_000), ")".repeat(100_000));
     assert!(run(&workspace, &nested[..60_000]).is_err());
