@@ -55,6 +55,8 @@ fn schedules(c: &mut Criterion) {
         n_computed: if id.is_multiple_of(8) { 700 } else { 1499 + id as usize },
         n_blocks: 48,
         is_decoding: !id.is_multiple_of(8),
+        program: id % 4,
+        rank: id * 7 % 13,
     };
     let running: Vec<Running> = (0..64).map(sequence).collect();
     c.bench_function("schedule/64 sequences", |b| {

@@ -1,18 +1,22 @@
-//! Throughput of models, measured through the engine that everything else uses; and of a peer, in the same run.
+//! Throughput of models and of workflows, measured through the engine that everything else uses; and of a peer, in the same run.
 //!
 //! A case is measured several times, and the samples of all cases are interleaved, so that a machine that slows down
 //! slows all of them. Nothing is warm except the weights: every prompt is new.
 //! Must not know: how results are shown.
 
+mod endpoint;
 mod model;
 mod peer;
 mod row;
 #[cfg(test)]
 mod tests;
+mod workflow;
 
+pub use endpoint::run_workflow_at;
 pub use model::{ModelBench, run_model};
 pub use peer::Peer;
 pub use row::Row;
+pub use workflow::{WorkflowBench, WorkflowReport, run_workflow};
 
 use crate::engine;
 
@@ -38,6 +42,9 @@ pub enum Error {
         /// Which number.
         what: &'static str,
     },
+    /// A server that was to be measured cannot be reached or does not answer as it should.
+    #[error("the endpoint: {0}")]
+    Endpoint(String),
     /// The peer cannot run this model.
     #[error("candle's own model: {0}")]
     Peer(String),

@@ -31,7 +31,7 @@ impl Row {
 }
 
 /// The middle of sorted values, or the mean of the two in the middle; 0 for none.
-fn median(sorted: &[f64]) -> f64 {
+pub(super) fn median(sorted: &[f64]) -> f64 {
     match sorted.len() {
         0 => 0.0,
         n if n.is_multiple_of(2) => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::loading::EngineArgs;
+use super::session::Terms;
 use super::view::{Limits, View};
 use super::{Failure, Kind, Settings, render, session};
 use crate::orchestrate::{self, Budget, plan_tree, preview};
 use crate::tool::{Policy, Registry, Workspace};
+use crate::types::RunId;
 
 /// Plan a goal without executing it
 #[derive(Debug, clap::Args)]
@@ -42,9 +44,10 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     if args.grammar {
         return render::to_stdout(&preview.grammar);
     }
+    let terms = Terms { model: args.model, engine: args.engine, ..Terms::default() };
     let budget = Arc::new(Budget::new(None, None));
     let view = Arc::new(View::new(false, Limits::default()));
-    let mind = session::mind(args.model.as_deref(), &args.engine, settings, budget, view)?;
+    let mind = session::mind(&RunId("plan".into()), &terms, settings, budget, view)?;
     let steps = session::runtime()?.block_on(preview.plan(mind.as_ref()));
     let steps = steps.map_err(|error| Failure::new(Kind::Machine, orchestrate::chain(&error)))?;
     if args.json {

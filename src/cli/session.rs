@@ -119,7 +119,7 @@ impl Session {
         let time = self.terms.max_minutes.map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));
         let view = Arc::new(View::new(!self.terms.yes, Limits { time, tokens: self.terms.max_tokens }));
         let budget = Arc::new(Budget::new(time, self.terms.max_tokens));
-        let mind = mind(self.terms.model.as_deref(), &self.terms.engine, settings, budget.clone(), view.clone())?;
+        let mind = mind(&self.id, &self.terms, settings, budget.clone(), view.clone())?;
         let policy = orchestrate::policy(&self.goal, &self.events, self.terms.yes);
         let workspace =
             Workspace::open(&self.workspace, policy).map_err(|error| Failure::from_error(Kind::Usage, &error))?;
@@ -149,15 +149,15 @@ impl Session {
 /// # Errors
 /// Those of loading it.
 pub fn mind(
-    model: Option<&str>,
-    engine: &EngineArgs,
+    run: &RunId,
+    terms: &Terms,
     settings: &Settings,
     budget: Arc<Budget>,
     view: Arc<View>,
 ) -> Result<Arc<dyn Mind>, Failure> {
-    let engine = loading::open(model, settings, &engine.options())?;
+    let engine = loading::open(terms.model.as_deref(), settings, &terms.engine.options())?;
     let on_token = Box::new(move |purpose, step, text: &str| view.token(purpose, step, text));
-    let mind = EngineMind::new(engine, budget, on_token).map_err(|error| {
+    let mind = EngineMind::new(engine, run.clone(), budget, on_token).map_err(|error| {
         Failure::from_error(Kind::Machine, &error).hint("take a chat model: `partita models list` shows some")
     })?;
     Ok(Arc::new(mind))

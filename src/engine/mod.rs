@@ -23,6 +23,7 @@ mod stream;
 mod tests;
 mod worker;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -121,11 +122,36 @@ pub struct EngineOptions {
     pub n_ctx: Option<usize>,
     /// How finely activations are rounded.
     pub precision: Precision,
+    /// What the engine does to save work.
+    pub features: Features,
+}
+
+/// What an engine does to save work; all of it, unless a measurement wants to see what a part brings. None of it
+/// changes what a sequence says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    /// A sequence takes over the keys and values of a prefix that is known.
+    pub reuse: bool,
+    /// A sequence waits for another one that is just computing a prefix that both have.
+    pub join: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self { reuse: true, join: true }
+    }
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { kv_bytes: None, max_batch_tokens: 256, max_running: 64, n_ctx: None, precision: Precision::default() }
+        Self {
+            kv_bytes: None,
+            max_batch_tokens: 256,
+            max_running: 64,
+            n_ctx: None,
+            precision: Precision::default(),
+            features: Features::default(),
+        }
     }
 }
 
@@ -144,7 +170,7 @@ pub enum Prompt {
     },
 }
 
-/// What a request is for; tells requests apart in logs and, later, in the order of work.
+/// What a request is for. Requests of one run are one program to the scheduler.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tag {
     /// The role that speaks, such as `planner`.
@@ -168,6 +194,8 @@ pub struct Request {
     pub stop: Vec<String>,
     /// The most tokens to generate, forced ones included; at least 1.
     pub max_tokens: usize,
+    /// Tokens that the work which waits for this one will take: the rest of its plan's critical path. More goes first.
+    pub urgency: u64,
     /// Never draw an end token, so that a measurement gets the length it asks for. Without a grammar only.
     pub ignore_end: bool,
     /// What it is for.
@@ -183,6 +211,7 @@ impl Request {
             grammar: None,
             stop: Vec::new(),
             max_tokens,
+            urgency: 0,
             ignore_end: false,
             tag: Tag::default(),
         }
@@ -292,6 +321,8 @@ impl Engine {
         sequence.stop = stop::StopFilter::new(request.stop);
         sequence.max_tokens = request.max_tokens;
         sequence.ignores_end = request.ignore_end && request.grammar.is_none();
+        sequence.program = request.tag.run.as_ref().map_or(id.0, program);
+        sequence.urgency = request.urgency;
         sequence.tag = request.tag;
         sequence.tokens = tokens;
         Ok((Submission { sequence, parent }, stream))
@@ -335,6 +366,13 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         self.0.shared.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
+}
+
+/// A run as the scheduler knows it. Numbers of single sequences count up from 1, so the highest bit keeps them apart.
+fn program(run: &RunId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    run.hash(&mut hasher);
+    hasher.finish() | 1 << 63
 }
 
 impl std::fmt::Debug for Engine {

@@ -10,7 +10,7 @@ use super::stop::StopFilter;
 use super::stream::{Completion, Delta, Sink};
 use super::{Error, Tag};
 use crate::sample::{self, Constraint, Pick, Sampler};
-use crate::schedule::Running;
+use crate::schedule::{self, Running};
 use crate::tokenizer::{Detokenizer, Tokenizer};
 use crate::types::{BlockId, Finish, SequenceId, Token, Usage};
 
@@ -18,6 +18,12 @@ use crate::types::{BlockId, Finish, SequenceId, Token, Usage};
 pub(super) struct Sequence {
     pub id: SequenceId,
     pub tag: Tag,
+    /// Whom it works for, as the scheduler knows it.
+    pub program: u64,
+    /// Tokens that the work behind it will take.
+    pub urgency: u64,
+    /// Passes since it last got on, or since it was submitted.
+    pub n_passed_over: u64,
     /// Prompt and generated tokens.
     pub tokens: Vec<Token>,
     pub n_prompt: usize,
@@ -66,6 +72,9 @@ impl Sequence {
         Self {
             id,
             tag: Tag::default(),
+            program: id.0,
+            urgency: 0,
+            n_passed_over: 0,
             tokens: Vec::new(),
             n_prompt: 0,
             n_computed: 0,
@@ -225,6 +234,11 @@ impl Sequence {
         self.sink.is_cancelled()
     }
 
+    /// What puts it before others.
+    pub fn rank(&self) -> u64 {
+        schedule::rank(self.urgency, self.n_passed_over)
+    }
+
     /// What the scheduler needs to know.
     pub fn view(&self) -> Running {
         Running {
@@ -233,6 +247,8 @@ impl Sequence {
             n_computed: self.n_computed,
             n_blocks: self.blocks.len(),
             is_decoding: self.is_decoding,
+            program: self.program,
+            rank: self.rank(),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Stats {
     pub kv_blocks_peak: usize,
     /// KV blocks in all.
     pub kv_blocks_total: usize,
+    /// Bytes of one KV block.
+    pub kv_block_bytes: u64,
 }
 
 impl Stats {

@@ -6,6 +6,7 @@
 //! Invariants: a sequence is in exactly one of `waiting`, `running`, `history`; both lists are sorted by age;
 //! `waiting` owns no block.
 
+use std::cmp::Reverse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +15,10 @@ use std::time::Instant;
 use super::history::History;
 use super::load::n_kv_blocks;
 use super::sequence::{Drawn, Sequence};
-use super::{EngineOptions, Error, Shared, Stats};
+use super::{EngineOptions, Error, Features, Shared, Stats};
 use crate::cache::{Cache, KvPool};
 use crate::model::{Logits, Model};
-use crate::schedule::{self, Budget, Decision, Share};
+use crate::schedule::{self, Budget, Cost, Decision, Load, Share};
 use crate::types::{BLOCK_TOKENS, Batch, Finish, SequenceId, Span, Token};
 
 /// What handles ask for.
@@ -47,9 +48,11 @@ pub(super) struct Worker {
     ended: Vec<(Sequence, Result<Finish, Error>)>,
     history: History,
     stats: Stats,
+    cost: Cost,
     n_batch_tokens: usize,
     max_running: usize,
     n_ctx: usize,
+    features: Features,
     shared: Arc<Shared>,
 }
 
@@ -57,6 +60,12 @@ pub(super) struct Worker {
 struct Pass {
     shares: Vec<(usize, Share)>,
     batch: Batch,
+}
+
+impl Pass {
+    fn load(&self) -> Load {
+        self.batch.spans.iter().fold(Load::default(), |load, span| load.with(span.n_tokens, span.start))
+    }
 }
 
 impl Worker {
@@ -69,7 +78,8 @@ impl Worker {
         let n_ctx = model.config().n_ctx;
         let n_blocks = n_kv_blocks(model.kv_shape(), n_ctx, options)?;
         let pool = KvPool::new(model.kv_shape(), n_blocks);
-        let stats = Stats { kv_blocks_total: n_blocks, ..Stats::default() };
+        let kv_block_bytes = KvPool::block_bytes(model.kv_shape()) as u64;
+        let stats = Stats { kv_blocks_total: n_blocks, kv_block_bytes, ..Stats::default() };
         Ok(Self {
             model,
             pool,
@@ -79,10 +89,12 @@ impl Worker {
             ended: Vec::new(),
             history: History::default(),
             stats,
+            cost: Cost::default(),
             // Every running sequence gets its token, and a prompt gets on beside them.
             n_batch_tokens: options.max_batch_tokens.max(options.max_running + 1),
             max_running: options.max_running,
             n_ctx,
+            features: options.features,
             shared,
         })
     }
@@ -121,7 +133,9 @@ impl Worker {
             return;
         }
         let started = Instant::now();
-        match self.model.forward(&pass.batch, &mut self.pool) {
+        let computed = self.model.forward(&pass.batch, &mut self.pool);
+        self.cost.observe(pass.load(), started.elapsed().as_secs_f64() * 1e3);
+        match computed {
             Ok(mut logits) => {
                 let drawn = self.sample(&pass, &mut logits);
                 self.commit(&pass, drawn);
@@ -199,42 +213,55 @@ impl Worker {
         }
     }
 
-    /// Starts waiting sequences, oldest first, as long as there is room.
+    /// Starts waiting sequences, those with the highest rank first, as long as there is room.
     fn admit(&mut self) {
-        let mut at = 0;
-        while at < self.waiting.len() && self.running.len() < self.max_running {
+        let mut order: Vec<_> = self.waiting.iter().map(|sequence| (Reverse(sequence.rank()), sequence.id)).collect();
+        order.sort_unstable();
+        for (_, id) in order {
+            if self.running.len() >= self.max_running {
+                break;
+            }
+            let at = self.waiting.partition_point(|other| other.id < id);
             let follows = self.must_follow(&self.waiting[at]);
             self.waiting[at].is_following = follows;
-            if follows {
-                at += 1;
-                continue;
+            if !follows && !self.start(at) {
+                break;
             }
-            let tokens = self.waiting[at].reusable();
-            let n_blocks = (tokens.len() + 1).div_ceil(BLOCK_TOKENS);
-            let fits =
-                |n_held, cache: &Cache| schedule::may_admit(n_blocks - n_held, cache.n_available(), self.running.len());
-            // First a look that costs nothing; what is to be reused may still count as available in it.
-            if !fits(self.cache.n_known(tokens) / BLOCK_TOKENS, &self.cache) {
-                return;
-            }
-            let prefix = self.cache.reuse(tokens, &mut self.pool);
-            if !fits(prefix.blocks.len(), &self.cache) {
-                self.cache.release(prefix.blocks);
-                return;
-            }
-            let mut sequence = self.waiting.remove(at);
-            if !std::mem::replace(&mut sequence.was_admitted, true) {
-                sequence.usage.cached_tokens = prefix.n_tokens.min(sequence.n_prompt);
-                self.stats.n_cached += sequence.usage.cached_tokens as u64;
-            }
-            (sequence.blocks, sequence.n_computed) = (prefix.blocks, prefix.n_tokens);
-            let at = self.running.partition_point(|other| other.id < sequence.id);
-            self.running.insert(at, sequence);
         }
+        self.waiting.iter_mut().for_each(|sequence| sequence.n_passed_over += 1);
+    }
+
+    /// Starts the waiting sequence at `at` with what is known of it; false if there is no room.
+    fn start(&mut self, at: usize) -> bool {
+        let tokens = if self.features.reuse { self.waiting[at].reusable() } else { &[] };
+        let n_blocks = self.waiting[at].tokens.len().div_ceil(BLOCK_TOKENS);
+        let n_running = self.running.len();
+        let fits = |n_held, cache: &Cache| schedule::may_admit(n_blocks - n_held, cache.n_available(), n_running);
+        // First a look that costs nothing; what is to be reused may still count as available in it.
+        if !fits(self.cache.n_known(tokens) / BLOCK_TOKENS, &self.cache) {
+            return false;
+        }
+        let prefix = self.cache.reuse(tokens, &mut self.pool);
+        if !fits(prefix.blocks.len(), &self.cache) {
+            self.cache.release(prefix.blocks);
+            return false;
+        }
+        let mut sequence = self.waiting.remove(at);
+        if !std::mem::replace(&mut sequence.was_admitted, true) {
+            sequence.usage.cached_tokens = prefix.n_tokens.min(sequence.n_prompt);
+            self.stats.n_cached += sequence.usage.cached_tokens as u64;
+        }
+        (sequence.blocks, sequence.n_computed) = (prefix.blocks, prefix.n_tokens);
+        let at = self.running.partition_point(|other| other.id < sequence.id);
+        self.running.insert(at, sequence);
+        true
     }
 
     /// Whether a running sequence is just computing what this one could share.
     fn must_follow(&self, sequence: &Sequence) -> bool {
+        if !(self.features.reuse && self.features.join) {
+            return false;
+        }
         let tokens = sequence.reusable();
         let shared_with = |leader: &Sequence| {
             let n_shared = leader.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
@@ -249,7 +276,8 @@ impl Worker {
     fn schedule(&mut self) -> Pass {
         loop {
             let view: Vec<_> = self.running.iter().map(|sequence| sequence.view()).collect();
-            let budget = Budget { n_tokens: self.n_batch_tokens, n_blocks: self.cache.n_available() };
+            let (n_tokens, n_blocks) = (self.n_batch_tokens, self.cache.n_available());
+            let budget = Budget { n_tokens, n_gentle: self.n_gentle(), n_blocks };
             match schedule::next(&view, budget) {
                 Decision::Batch(shares) => return self.plan(shares),
                 Decision::Preempt(id) => self.preempt(id),
@@ -262,8 +290,18 @@ impl Worker {
         }
     }
 
+    /// Prompt tokens of a pass that decoding sequences of other programs wait for.
+    fn n_gentle(&self) -> usize {
+        let (decoding, prefilling): (Vec<_>, Vec<_>) = self.running.iter().partition(|sequence| sequence.is_decoding);
+        let load =
+            decoding.iter().fold(Load::default(), |load, s| load.with(s.tokens.len() - s.n_computed, s.n_computed));
+        let n_attended = prefilling.iter().map(|sequence| sequence.n_computed).max().unwrap_or(0);
+        self.cost.room(load, n_attended, self.n_batch_tokens)
+    }
+
     fn plan(&mut self, shares: Vec<Share>) -> Pass {
         let mut pass = Pass { shares: Vec::with_capacity(shares.len()), batch: Batch::default() };
+        self.running.iter_mut().for_each(|sequence| sequence.n_passed_over += 1);
         for share in shares {
             let at = self.running.partition_point(|sequence| sequence.id < share.id);
             let sequence = &mut self.running[at];
@@ -271,6 +309,7 @@ impl Worker {
             let end = start + share.n_tokens;
             self.cache.grow(&mut sequence.blocks, end).expect("the schedule stays within the available blocks");
             let is_through = end == sequence.tokens.len();
+            sequence.n_passed_over = 0;
             pass.batch.tokens.extend_from_slice(&sequence.tokens[start..end]);
             pass.batch.spans.push(Span {
                 start,

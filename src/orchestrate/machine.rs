@@ -8,7 +8,7 @@
 //! never an input; a step that is done is never executed again; after a limit was reached only the
 //! summary follows. Must not know: the engine, the workspace, the store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::brief::{Brief, Unmet};
 use super::event::{Event, Status, written};
@@ -22,6 +22,9 @@ pub const TRIES_PLANNED: u32 = 2;
 pub const TRIES: u32 = 3;
 /// Rounds of planning in all.
 pub const ROUNDS: u32 = 2;
+
+/// Tokens that a step reads and writes, in the middle: what runs of small models on ordinary goals took.
+const TOKENS_PER_STEP: u64 = 600;
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -274,6 +277,22 @@ impl State {
                 None => return,
             }
         }
+    }
+
+    /// For every step the tokens that the longest chain of steps behind it will take: its place on the plan's critical
+    /// path.
+    pub fn tokens_behind(&self) -> BTreeMap<StepId, u64> {
+        let mut behind: BTreeMap<StepId, u64> = self.steps.iter().map(|state| (state.step.id, 0)).collect();
+        // A chain is no longer than the plan, so as many rounds reach its beginning.
+        for _ in &self.steps {
+            for state in &self.steps {
+                let with_this = behind[&state.step.id] + TOKENS_PER_STEP;
+                for needed in state.step.needs() {
+                    behind.entry(needed).and_modify(|tokens| *tokens = with_this.max(*tokens));
+                }
+            }
+        }
+        behind
     }
 
     fn is_ready(&self, state: &StepState) -> bool {

@@ -7,15 +7,23 @@
 //! *pending*: the prompt at first, one token while decoding, a few when a grammar forces them. A pass computes some
 //! pending tokens of some sequences; a sequence without pending tokens left draws its next one.
 //!
-//! Invariants: a batch stays within its token budget and within the blocks that can be had; the oldest running
-//! sequence makes progress in every batch, so every sequence ends; a sequence that has begun to decode is never kept
-//! waiting by a prompt. Age is the order of ids.
+//! Order: decoding sequences first; then prompts, those with the most work behind them first (the critical path of a
+//! plan), and by age among equals. Who is passed over gains urgency with every pass.
+//!
+//! Invariants: a batch stays within its token budget and within the blocks that can be had; nobody is passed over for
+//! ever and the oldest is never thrown out, so every sequence ends; a sequence that has begun to decode is in every
+//! batch, and a prompt of another program keeps it waiting only as long as the budget says. Age is the order of ids.
 //! Must not know: model, tokenizer, the tree, channels.
 //! Source: iteration-level scheduling, Orca, OSDI 2022; chunked prefill, arXiv:2308.16369; leaders and followers,
-//! the waiting-queue deduplication of SGLang's scheduler.
+//! the waiting-queue deduplication of SGLang's scheduler; critical path first, as in any scheduler of task graphs.
 
+mod cost;
 #[cfg(test)]
 mod tests;
+
+pub use cost::{Cost, Load};
+
+use std::cmp::Reverse;
 
 use crate::types::{BLOCK_TOKENS, SequenceId};
 
@@ -35,6 +43,10 @@ pub struct Running {
     pub n_blocks: usize,
     /// Whether it has drawn a token since it was admitted.
     pub is_decoding: bool,
+    /// Whom it works for. Sequences of one program wait for the last of them, not for single tokens.
+    pub program: u64,
+    /// What puts it before others; see [`rank`].
+    pub rank: u64,
 }
 
 /// What a pass may use.
@@ -42,6 +54,8 @@ pub struct Running {
 pub struct Budget {
     /// Tokens of one batch.
     pub n_tokens: usize,
+    /// Prompt tokens of one batch that decoding sequences of other programs wait for; at least 1.
+    pub n_gentle: usize,
     /// Blocks that are free or can be made free without touching a sequence.
     pub n_blocks: usize,
 }
@@ -58,7 +72,7 @@ pub struct Share {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Run these, oldest first among the decoding ones, then among the others; empty if nothing runs.
+    /// Run these, decoding ones by age, then the others by rank; empty if nothing runs.
     Batch(Vec<Share>),
     /// Take the blocks of this sequence, let it wait, and decide again.
     Preempt(SequenceId),
@@ -66,20 +80,32 @@ pub enum Decision {
     OutOfBlocks(SequenceId),
 }
 
+/// What puts a prompt before others: `urgency`, the tokens that the work behind it will take, and more the longer it was
+/// passed over.
+pub fn rank(urgency: u64, n_passed_over: u64) -> u64 {
+    /// Tokens that one pass of waiting is worth.
+    const AGE: u64 = 64;
+    urgency.saturating_add(n_passed_over.saturating_mul(AGE))
+}
+
 /// The next batch. `running` is sorted by age and every sequence has a pending token.
 pub fn next(running: &[Running], budget: Budget) -> Decision {
     let mut free = budget;
     let mut shares = Vec::with_capacity(running.len());
-    let (decoding, prefilling): (Vec<_>, Vec<_>) = running.iter().partition(|sequence| sequence.is_decoding);
+    let (decoding, mut prefilling): (Vec<_>, Vec<_>) = running.iter().partition(|sequence| sequence.is_decoding);
+    prefilling.sort_by_key(|sequence| (Reverse(sequence.rank), sequence.id));
     let n_decoding = decoding.len();
-    for (i, sequence) in decoding.into_iter().chain(prefilling).enumerate() {
+    for (i, sequence) in decoding.iter().chain(&prefilling).enumerate() {
+        let keeps_waiting = !sequence.is_decoding && decoding.iter().any(|other| other.program != sequence.program);
         // One token is kept for every decoding sequence that comes after this one.
         let n_reserved = n_decoding.saturating_sub(i + 1);
         let n_budget = free.n_tokens.saturating_sub(n_reserved);
+        let n_budget = if keeps_waiting { n_budget.min(free.n_gentle) } else { n_budget };
         let n_room = (sequence.n_blocks + free.n_blocks) * BLOCK_TOKENS - sequence.n_computed;
         let n_tokens = sequence.n_pending().min(n_budget).min(n_room);
         if n_tokens > 0 {
             free.n_tokens -= n_tokens;
+            free.n_gentle -= if keeps_waiting { n_tokens } else { 0 };
             free.n_blocks -= sequence.n_missing_blocks(n_tokens);
             shares.push(Share { id: sequence.id, n_tokens });
         } else if n_room == 0 {

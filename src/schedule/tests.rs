@@ -1,13 +1,17 @@
 //! Tables of decisions, and days of random traffic in a simulation without a model.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::*;
 
-/// `id:tokens/computed@blocks`, with `d` in front for a decoding sequence.
+/// `id:tokens/computed@blocks`, with `d` in front for a decoding sequence, `*rank` and `~program` behind if not 0.
 fn parse(text: &str) -> Vec<Running> {
     let number = |text: &str| text.parse::<usize>().unwrap();
     let sequence = |word: &str| {
+        let (word, program) = word.split_once('~').unwrap_or((word, "0"));
+        let (word, rank) = word.split_once('*').unwrap_or((word, "0"));
         let (id, rest) = word.trim_start_matches('d').split_once(':').unwrap();
         let (tokens, rest) = rest.split_once('/').unwrap();
         let (computed, blocks) = rest.split_once('@').unwrap();
@@ -17,6 +21,8 @@ fn parse(text: &str) -> Vec<Running> {
             n_computed: number(computed),
             n_blocks: number(blocks),
             is_decoding: word.starts_with('d'),
+            program: number(program) as u64,
+            rank: number(rank) as u64,
         }
     };
     text.split_whitespace().map(sequence).collect()
@@ -25,7 +31,7 @@ fn parse(text: &str) -> Vec<Running> {
 #[test]
 fn decisions() {
     let check = |running: &str, n_tokens: usize, n_blocks: usize, want: &str| {
-        let got = match next(&parse(running), Budget { n_tokens, n_blocks }) {
+        let got = match next(&parse(running), Budget { n_tokens, n_gentle: 8, n_blocks }) {
             Decision::Batch(shares) => {
                 shares.iter().map(|s| format!("{}:{}", s.id.0, s.n_tokens)).collect::<Vec<_>>().join(" ")
             }
@@ -50,6 +56,14 @@ fn decisions() {
     check("d1:64/63@2 d2:65/64@2", 64, 0, "1:1");
     check("1:90/64@2 d2:60/50@2 d3:65/64@2", 64, 0, "preempt 3");
     check("d1:33/32@1 d2:33/32@1", 64, 1, "1:1");
+    // More work behind it goes first; age decides among equals.
+    check("1:100/0@0 2:50/0@0*900", 64, 8, "2:50 1:14");
+    check("1:100/0@0*7 2:50/0@0*7", 64, 8, "1:64");
+    // Sequences of another program are kept waiting for a few tokens only, all prompts together.
+    check("d1:40/39@2~1 2:500/0@0~2", 64, 30, "1:1 2:8");
+    check("d1:40/39@2~1 2:6/0@0~2 3:500/0@0~3", 64, 30, "1:1 2:6 3:2");
+    check("d1:40/39@2~1 2:500/0@0~1", 64, 30, "1:1 2:63");
+    check("d1:40/39@2~1 2:20/0@0~1 3:500/0@0~3", 64, 30, "1:1 2:20 3:8");
     // Alone and stuck.
     check("d1:65/64@2", 64, 0, "fail 1");
     check("1:65/0@0", 64, 0, "fail 1");
@@ -79,6 +93,9 @@ fn admission_leaves_room_to_grow() {
 struct Simulation {
     waiting: Vec<(Running, usize)>,
     running: Vec<(Running, usize)>,
+    /// Passes in a row without a token of a sequence, and the most there ever were.
+    passed_over: HashMap<SequenceId, u64>,
+    most_passed_over: u64,
     n_free: usize,
     n_total: usize,
     n_failed: usize,
@@ -115,8 +132,9 @@ impl Simulation {
 
     /// Carries one decision out; true if it was a batch.
     fn decide(&mut self, n_tokens: usize) -> Result<bool, TestCaseError> {
-        let view: Vec<Running> = self.running.iter().map(|(r, _)| r.clone()).collect();
-        match next(&view, Budget { n_tokens, n_blocks: self.n_free }) {
+        let rank_of = |r: &Running| rank(r.rank, self.passed_over.get(&r.id).copied().unwrap_or(0));
+        let view: Vec<Running> = self.running.iter().map(|(r, _)| Running { rank: rank_of(r), ..r.clone() }).collect();
+        match next(&view, Budget { n_tokens, n_gentle: 4, n_blocks: self.n_free }) {
             Decision::Preempt(id) => {
                 prop_assert!(view.len() > 1 && view.last().unwrap().id == id);
                 let (mut back, left) = self.take_out(id);
@@ -140,9 +158,11 @@ impl Simulation {
 
     fn run(&mut self, shares: &[Share], n_tokens: usize) -> Result<(), TestCaseError> {
         prop_assert!(shares.iter().map(|s| s.n_tokens).sum::<usize>() <= n_tokens);
-        if let Some((oldest, _)) = self.running.first() {
-            let n_decoding = self.running.iter().filter(|(r, _)| r.is_decoding).count();
-            prop_assert!(n_decoding >= n_tokens || shares.iter().any(|s| s.id == oldest.id), "the oldest stands still");
+        for (sequence, _) in &self.running {
+            let is_in = shares.iter().any(|share| share.id == sequence.id);
+            let n_passes = self.passed_over.entry(sequence.id).or_default();
+            *n_passes = if is_in { 0 } else { *n_passes + 1 };
+            self.most_passed_over = self.most_passed_over.max(*n_passes);
         }
         for share in shares {
             let (sequence, left) = self.running.iter_mut().find(|(r, _)| r.id == share.id).unwrap();
@@ -169,16 +189,17 @@ impl Simulation {
 proptest! {
     #[test]
     fn every_sequence_ends(
-        traffic in prop::collection::vec((0_usize..200, 1_usize..300, 1_usize..80), 1..40),
+        traffic in prop::collection::vec((0_usize..200, 1_usize..300, 1_usize..80, 0_u64..4, 0_u64..5000), 1..40),
         n_total in 1_usize..40,
         n_tokens in 41_usize..300,
     ) {
-        let mut arrivals: Vec<(usize, Running, usize)> = traffic.iter().zip(0..).map(|(&(at, prompt, output), id)| {
+        let mut arrivals: Vec<(usize, Running, usize)> = traffic.iter().zip(0..).map(|(&(at, prompt, output, program, rank), id)| {
             let id = SequenceId(id);
-            (at, Running { id, n_tokens: prompt, n_computed: 0, n_blocks: 0, is_decoding: false }, output)
+            let fresh = Running { id, n_tokens: prompt, n_computed: 0, n_blocks: 0, is_decoding: false, program, rank };
+            (at, fresh, output)
         }).collect();
         let mut simulation =
-            Simulation { waiting: vec![], running: vec![], n_free: n_total, n_total, n_failed: 0 };
+            Simulation { waiting: vec![], running: vec![], passed_over: HashMap::new(), most_passed_over: 0, n_free: n_total, n_total, n_failed: 0 };
         let mut n_steps = 0;
         while !(arrivals.is_empty() && simulation.waiting.is_empty() && simulation.running.is_empty()) {
             arrivals.retain(|(at, sequence, output)| {
@@ -194,7 +215,9 @@ proptest! {
             prop_assert!(n_steps < 100_000, "no end in sight");
         }
         prop_assert_eq!(simulation.n_free, n_total);
-        let too_long = traffic.iter().filter(|(_, p, o)| p + o - 1 > n_total * BLOCK_TOKENS).count();
+        let too_long = traffic.iter().filter(|(_, p, o, ..)| p + o - 1 > n_total * BLOCK_TOKENS).count();
         prop_assert_eq!(simulation.n_failed, too_long, "only what can never fit fails");
+        // The most urgent prompts are 5,000 tokens ahead, which is 79 passes; then age decides, a few tokens a pass.
+        prop_assert!(simulation.most_passed_over < 79 + 40 * 300, "{} passes", simulation.most_passed_over);
     }
 }

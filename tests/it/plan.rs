@@ -12,7 +12,7 @@ use partita::orchestrate::{
     Budget, Call, EngineMind, Mind, Step, Thinking, check_plan, parse_plan, plan_tree, preview,
 };
 use partita::tool::{Policy, Registry, Workspace};
-use partita::types::{Sampling, StepId};
+use partita::types::{RunId, Sampling, StepId};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -122,7 +122,9 @@ impl Mind for Hasty {
 fn hasty(model: &Path, max_tokens: usize, temperature: f32) -> Arc<Hasty> {
     let options = EngineOptions { max_running: 32, ..EngineOptions::default() };
     let engine = engine::load(model, &options, &mut |_| ()).unwrap();
-    let inner = EngineMind::new(engine, Arc::new(Budget::new(None, None)), Box::new(|_, _, _| ())).unwrap();
+    let inner =
+        EngineMind::new(engine, RunId("plans".into()), Arc::new(Budget::new(None, None)), Box::new(|_, _, _| ()))
+            .unwrap();
     Arc::new(Hasty { inner, max_tokens, temperature })
 }
 

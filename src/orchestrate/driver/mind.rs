@@ -4,14 +4,16 @@
 //! [`Budget`] first, so that no code path can exceed a limit.
 //! Must not know: plans, steps, the workspace.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::{self, Delta, Engine, Prompt, Request, Tag};
 use crate::tokenizer::{self, Special};
-use crate::types::{Finish, Grammar, Message, Sampling, StepId, Usage};
+use crate::types::{Finish, Grammar, Message, RunId, Sampling, StepId, Usage};
 
 /// One call of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +87,11 @@ pub trait Mind: Send + Sync {
     /// Completes one conversation; calls that run at the same time share batches and prefixes.
     fn complete(&self, call: Call) -> Thinking<'_>;
 
+    /// Says which steps have most work behind them, so that their calls go first; see [`State::tokens_behind`].
+    ///
+    /// [`State::tokens_behind`]: crate::orchestrate::State::tokens_behind
+    fn weigh(&self, _behind: BTreeMap<StepId, u64>) {}
+
     /// Tokens of a text.
     fn count(&self, text: &str) -> usize;
 
@@ -137,20 +144,22 @@ pub type TokenSink = dyn Fn(&'static str, Option<StepId>, &str) + Send + Sync;
 /// The engine as a [`Mind`], under a budget.
 pub struct EngineMind {
     engine: Engine,
-    budget: std::sync::Arc<Budget>,
+    budget: Arc<Budget>,
     on_token: Box<TokenSink>,
+    run: RunId,
+    behind: Mutex<BTreeMap<StepId, u64>>,
 }
 
 impl EngineMind {
-    /// A mind over a running engine.
+    /// A mind over a running engine, for one run: its calls are one program to the scheduler.
     ///
     /// # Errors
     /// [`tokenizer::Error::NoTemplate`] if the model cannot hold conversations.
-    pub fn new(engine: Engine, budget: std::sync::Arc<Budget>, on_token: Box<TokenSink>) -> Result<Self, Error> {
+    pub fn new(engine: Engine, run: RunId, budget: Arc<Budget>, on_token: Box<TokenSink>) -> Result<Self, Error> {
         if engine.template().is_none() {
             return Err(Error::Template(tokenizer::Error::NoTemplate));
         }
-        Ok(Self { engine, budget, on_token })
+        Ok(Self { engine, budget, on_token, run, behind: Mutex::default() })
     }
 
     fn request(&self, call: Call) -> Result<Request, Error> {
@@ -167,8 +176,18 @@ impl EngineMind {
         }
         let mut request = Request::new(Prompt::Tokens(tokens), call.max_tokens.min(left).max(1));
         (request.sampling, request.grammar, request.stop) = (call.sampling, call.grammar, call.stop);
-        request.tag = Tag { role: call.purpose, step: call.step, run: None };
+        request.urgency = match call.step {
+            Some(step) => self.behind().get(&step).copied().unwrap_or(0),
+            // Everything waits for a plan; nothing waits for the summary.
+            None if call.purpose == "plan" => u64::from(u32::MAX),
+            None => 0,
+        };
+        request.tag = Tag { role: call.purpose, step: call.step, run: Some(self.run.clone()) };
         Ok(request)
+    }
+
+    fn behind(&self) -> MutexGuard<'_, BTreeMap<StepId, u64>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn run(&self, call: Call) -> Result<Reply, Error> {
@@ -203,6 +222,10 @@ impl EngineMind {
 impl Mind for EngineMind {
     fn complete(&self, call: Call) -> Thinking<'_> {
         Box::pin(self.run(call))
+    }
+
+    fn weigh(&self, behind: BTreeMap<StepId, u64>) {
+        *self.behind() = behind;
     }
 
     fn count(&self, text: &str) -> usize {

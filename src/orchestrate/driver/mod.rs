@@ -202,6 +202,7 @@ pub async fn drive(run: Arc<Run>, mut events: Vec<Event>, stop: UnboundedReceive
     let (sender, mut inbox) = unbounded_channel();
     let journal = Arc::new(Journal { run: run.clone(), sender, broken: Mutex::new(None) });
     let mut state = State::fold(&events);
+    run.mind.weigh(state.tokens_behind());
     run.budget.take(used_tokens(&events));
     let end = conduct(&journal, &mut state, &mut events, &mut inbox, stop).await;
     if let Some(error) = journal.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -269,6 +270,9 @@ async fn conduct(
         match message {
             Some(Message::Event(event)) => {
                 state.apply(&event);
+                if matches!(*event, Event::Planned { .. } | Event::Expanded { .. }) {
+                    journal.run.mind.weigh(state.tokens_behind());
+                }
                 events.push(*event);
             }
             Some(Message::Over(action)) => {

@@ -39,6 +39,21 @@ fn output(path: Option<&str>) -> Output {
     Output { changes: path.map(write).into_iter().collect(), ..Output::from(Value::Text("x".into())) }
 }
 
+#[test]
+fn the_critical_path_is_the_longest_chain_behind_a_step() {
+    let check = |plan: &str, want: &[u64]| {
+        let steps = plan.split_whitespace().map(parse_step).collect();
+        let state = State::fold(&[Event::Planned { round: 0, steps }]);
+        let got: Vec<u64> = state.tokens_behind().into_values().map(|tokens| tokens / TOKENS_PER_STEP).collect();
+        assert_eq!(got, want, "{plan}");
+    };
+    check("1 2 3", &[0, 0, 0]);
+    check("1 2 3<1,2", &[1, 1, 0]);
+    check("1 2<1 3<2 4 5<4,3", &[3, 2, 1, 1, 0]);
+    // The parts of a sub-goal are planned after it, and it waits for them.
+    check("1/goal<2,3 2 3<2 4<1", &[1, 3, 2, 0]);
+}
+
 /// The events of one line of a script.
 fn events(state: &State, line: &str) -> Vec<Event> {
     let mut words = line.split_whitespace();

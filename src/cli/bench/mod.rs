@@ -1,5 +1,7 @@
 //! `partita bench`: what this machine does with a model, as a table or as JSON.
 
+mod workflow;
+
 use std::io::IsTerminal;
 
 use serde_json::json;
@@ -21,6 +23,8 @@ pub struct Args {
 enum Command {
     /// Tokens per second of prefill and decode, alone and batched
     Model(ModelArgs),
+    /// A planner, executors that share its prompt, and a summarizer, from a cold cache
+    Workflow(workflow::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,7 +62,13 @@ enum PeerName {
 
 /// Runs the command.
 pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
-    let Command::Model(args) = args.command;
+    match args.command {
+        Command::Model(args) => model(args, settings),
+        Command::Workflow(args) => workflow::run(args, settings),
+    }
+}
+
+fn model(args: ModelArgs, settings: &Settings) -> Result<(), Failure> {
     let plan =
         ModelBench { n_prompt: args.prompt, n_generate: args.generate, widths: args.batch, n_samples: args.samples };
     let path = transfer::ensure(Some(&args.model), settings)?.path;
@@ -67,14 +77,8 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
         Some(PeerName::Candle) => Some(Peer::load(&path)?),
         None => None,
     };
-    let is_terminal = std::io::stderr().is_terminal();
-    let show = |text: &str| {
-        if is_terminal {
-            render::to_stderr(&format!("\r{text}\x1b[K"));
-        }
-    };
-    let rows = run_model(&engine, peer, &plan, &mut |done, all| show(&format!("{done} of {all} samples")));
-    show("");
+    let rows = run_model(&engine, peer, &plan, &mut show_progress);
+    show_line("");
     let rows = rows?;
     if args.json {
         let n_threads = kernel::Threads::from_env().n_threads();
@@ -82,6 +86,17 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
         return render::json_to_stdout(&json!({ "model": args.model, "machine": machine, "rows": rows }));
     }
     render::to_stdout(&table(&rows, Style::stdout()))
+}
+
+/// How far a measurement is, on a line of its own that the next one overwrites.
+fn show_progress(done: usize, all: usize) {
+    show_line(&format!("{done} of {all} samples"));
+}
+
+fn show_line(text: &str) {
+    if std::io::stderr().is_terminal() {
+        render::to_stderr(&format!("\r{text}\x1b[K"));
+    }
 }
 
 fn table(rows: &[Row], style: Style) -> String {
@@ -104,7 +119,7 @@ impl From<bench::Error> for Failure {
     fn from(error: bench::Error) -> Self {
         let kind = match &error {
             bench::Error::Context { .. } | bench::Error::Zero { .. } => Kind::Usage,
-            bench::Error::Engine(_) | bench::Error::Peer(_) => Kind::Machine,
+            bench::Error::Engine(_) | bench::Error::Peer(_) | bench::Error::Endpoint(_) => Kind::Machine,
         };
         Self::from_error(kind, &error)
     }
