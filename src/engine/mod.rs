@@ -23,6 +23,7 @@ mod stream;
 mod tests;
 mod worker;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -31,6 +32,7 @@ pub use load::{Progress, load};
 pub use stats::Stats;
 pub use stream::{Completion, Delta, TokenStream};
 
+use crate::cache::{Clerk, Keep};
 use crate::model::{self, Model};
 use crate::sample::{self, Grammars, Sampler};
 use crate::tokenizer::{self, ChatTemplate, Tokenizer};
@@ -121,11 +123,23 @@ pub struct EngineOptions {
     pub n_ctx: Option<usize>,
     /// How finely activations are rounded.
     pub precision: Precision,
+    /// Where prefixes are kept for later processes; see [`Request::n_keep`].
+    pub kv_folder: Option<PathBuf>,
+    /// Bytes that they may take there, those of other models included.
+    pub kv_folder_bytes: u64,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { kv_bytes: None, max_batch_tokens: 256, max_running: 64, n_ctx: None, precision: Precision::default() }
+        Self {
+            kv_bytes: None,
+            max_batch_tokens: 256,
+            max_running: 64,
+            n_ctx: None,
+            precision: Precision::default(),
+            kv_folder: None,
+            kv_folder_bytes: 2 << 30,
+        }
     }
 }
 
@@ -170,6 +184,10 @@ pub struct Request {
     pub max_tokens: usize,
     /// Never draw an end token, so that a measurement gets the length it asks for. Without a grammar only.
     pub ignore_end: bool,
+    /// How many leading tokens of the prompt (a forked one included) later processes will want again, such as standing
+    /// instructions: their keys and values go to [`EngineOptions::kv_folder`]. What is there already is used whether
+    /// or not a request says this.
+    pub n_keep: usize,
     /// What it is for.
     pub tag: Tag,
 }
@@ -184,6 +202,7 @@ impl Request {
             stop: Vec::new(),
             max_tokens,
             ignore_end: false,
+            n_keep: 0,
             tag: Tag::default(),
         }
     }
@@ -202,6 +221,14 @@ struct Handle {
     template: Option<ChatTemplate>,
     n_ctx: usize,
     next_id: AtomicU64,
+    clerk: Option<Clerk>,
+}
+
+impl Drop for Handle {
+    /// What was worth keeping outlives this process.
+    fn drop(&mut self) {
+        self.clerk.iter().for_each(Clerk::flush);
+    }
 }
 
 /// What the engine's thread tells its handles without being asked.
@@ -243,7 +270,8 @@ impl Engine {
         let worker = Worker::new(model, options, shared.clone())?;
         let grammars = Grammars::new(&tokenizer);
         let next_id = AtomicU64::new(1);
-        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id };
+        let clerk = worker.clerk();
+        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id, clerk };
         Ok((Self(Arc::new(handle)), worker, inbox))
     }
 
@@ -292,6 +320,7 @@ impl Engine {
         sequence.stop = stop::StopFilter::new(request.stop);
         sequence.max_tokens = request.max_tokens;
         sequence.ignores_end = request.ignore_end && request.grammar.is_none();
+        sequence.keep = Keep::new(request.n_keep);
         sequence.tag = request.tag;
         sequence.tokens = tokens;
         Ok((Submission { sequence, parent }, stream))
@@ -333,7 +362,9 @@ impl Engine {
 
     /// What the engine has done so far.
     pub fn stats(&self) -> Stats {
-        self.0.shared.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        let mut stats = self.0.shared.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        stats.archive = self.0.clerk.as_ref().map(Clerk::stats).unwrap_or_default();
+        stats
     }
 }
 

@@ -15,7 +15,7 @@ use super::history::History;
 use super::load::n_kv_blocks;
 use super::sequence::{Drawn, Sequence};
 use super::{EngineOptions, Error, Shared, Stats};
-use crate::cache::{Cache, KvPool};
+use crate::cache::{Archive, Cache, Clerk, KvPool};
 use crate::model::{Logits, Model};
 use crate::schedule::{self, Budget, Decision, Share};
 use crate::types::{BLOCK_TOKENS, Batch, Finish, SequenceId, Span, Token};
@@ -41,6 +41,8 @@ pub(super) struct Worker {
     model: Model,
     pool: KvPool,
     cache: Cache,
+    /// Prefixes in files.
+    archive: Option<Archive>,
     waiting: Vec<Sequence>,
     running: Vec<Sequence>,
     /// Sequences that have just ended and how; their readers are told when the books are closed.
@@ -69,11 +71,16 @@ impl Worker {
         let n_ctx = model.config().n_ctx;
         let n_blocks = n_kv_blocks(model.kv_shape(), n_ctx, options)?;
         let pool = KvPool::new(model.kv_shape(), n_blocks);
+        let archive = options
+            .kv_folder
+            .clone()
+            .map(|folder| Archive::open(folder, options.kv_folder_bytes, model.fingerprint(), model.kv_shape()));
         let stats = Stats { kv_blocks_total: n_blocks, ..Stats::default() };
         Ok(Self {
             model,
             pool,
             cache: Cache::new(n_blocks),
+            archive,
             waiting: Vec::new(),
             running: Vec::new(),
             ended: Vec::new(),
@@ -85,6 +92,11 @@ impl Worker {
             n_ctx,
             shared,
         })
+    }
+
+    /// Writes what the engine keeps in files.
+    pub fn clerk(&self) -> Option<Clerk> {
+        self.archive.as_ref().map(Archive::clerk)
     }
 
     /// Serves until all handles and all sequences are gone.
@@ -157,7 +169,10 @@ impl Worker {
             Command::Submit(submissions) => {
                 for Submission { mut sequence, parent } in submissions {
                     match self.begin(&mut sequence, parent).transpose() {
-                        None => self.enqueue(sequence),
+                        None => {
+                            self.recall(&sequence);
+                            self.enqueue(sequence);
+                        }
                         Some(end) => self.retire(sequence, end),
                     }
                 }
@@ -179,6 +194,13 @@ impl Worker {
             return Err(Error::OutOfMemory { n_tokens, n_blocks });
         }
         Ok(finish)
+    }
+
+    /// Brings what files hold of a prompt into the cache.
+    fn recall(&mut self, sequence: &Sequence) {
+        if let Some(archive) = &mut self.archive {
+            archive.recall(&sequence.tokens, sequence.keep.n_tokens, &mut self.cache, &mut self.pool);
+        }
     }
 
     fn find_tokens(&self, id: SequenceId) -> Option<&[Token]> {
@@ -321,6 +343,10 @@ impl Worker {
             if !sequence.is_decoding || sequence.n_computed / BLOCK_TOKENS > n_full {
                 let known = &sequence.tokens[..sequence.n_computed];
                 self.cache.insert(known, &sequence.blocks);
+            }
+            if let Some(archive) = &mut self.archive {
+                let Sequence { keep, tokens, blocks, n_computed, .. } = sequence;
+                archive.keep(keep, tokens, blocks, *n_computed, &self.pool);
             }
             match drawn {
                 None => {}
