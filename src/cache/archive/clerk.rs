@@ -6,8 +6,8 @@
 //! Must not know: sequences, the tree, what a block means.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -196,7 +196,7 @@ impl Writer {
         fs::create_dir_all(&self.folder)?;
         self.n_parts += 1;
         let part = path.with_extension(format!("{}-{}.{UNFINISHED}", std::process::id(), self.n_parts));
-        let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
+        let written = write_now(&part, bytes).and_then(|()| fs::rename(&part, path));
         if written.is_err() {
             // What stays of it is removed when it is stale.
             let _ = fs::remove_file(&part);
@@ -244,6 +244,13 @@ impl Writer {
             self.n_bytes -= n_bytes;
         }
     }
+}
+
+/// Writes a file whose time is this moment: the one that the system gives may lie before that of a file touched earlier.
+fn write_now(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.set_modified(SystemTime::now())
 }
 
 /// Where a block lies.
