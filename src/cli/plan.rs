@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::loading::EngineArgs;
+use super::loading::KeepingArgs;
 use super::view::{Limits, View};
 use super::{Failure, Kind, Settings, render, session};
 use crate::orchestrate::{self, Budget, plan_tree, preview};
@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long)]
     pub grammar: bool,
     #[command(flatten)]
-    engine: EngineArgs,
+    engine: KeepingArgs,
 }
 
 /// Runs the command.
@@ -44,8 +44,9 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     }
     let budget = Arc::new(Budget::new(None, None));
     let view = Arc::new(View::new(false, Limits::default()));
-    let mind = session::mind(args.model.as_deref(), &args.engine, settings, budget, view)?;
+    let (mind, engine) = session::mind(args.model.as_deref(), &args.engine, settings, budget, view.clone())?;
     let steps = session::runtime()?.block_on(preview.plan(mind.as_ref()));
+    view.warn(engine.stats().archive.warning.as_deref());
     let steps = steps.map_err(|error| Failure::new(Kind::Machine, orchestrate::chain(&error)))?;
     if args.json {
         return render::json_to_stdout(&serde_json::json!({ "steps": steps }));

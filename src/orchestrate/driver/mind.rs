@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{self, Delta, Engine, Prompt, Request, Tag};
 use crate::tokenizer::{self, Special};
-use crate::types::{Finish, Grammar, Message, Sampling, StepId, Usage};
+use crate::types::{Finish, Grammar, Message, Sampling, StepId, Token, Usage};
 
 /// One call of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,6 +156,7 @@ impl EngineMind {
     fn request(&self, call: Call) -> Result<Request, Error> {
         let template = self.engine.template().ok_or(tokenizer::Error::NoTemplate)?;
         let mut tokens = template.render_tokens(self.engine.tokenizer(), &call.messages, &[], true)?;
+        let n_keep = self.n_shared(&call.messages, &tokens);
         tokens.extend(self.engine.tokenizer().encode(&call.prefill, Special::AsText));
         let n_ctx = self.engine.n_ctx();
         if tokens.len() + 1 >= n_ctx {
@@ -168,7 +169,19 @@ impl EngineMind {
         let mut request = Request::new(Prompt::Tokens(tokens), call.max_tokens.min(left).max(1));
         (request.sampling, request.grammar, request.stop) = (call.sampling, call.grammar, call.stop);
         request.tag = Tag { role: call.purpose, step: call.step, run: None };
+        request.n_keep = n_keep;
         Ok(request)
+    }
+
+    /// Tokens of a conversation before the content of its last turn. Prompts go from the stable to the volatile, so
+    /// that is what other calls begin with: standing instructions, survey, goal and plan, documents.
+    fn n_shared(&self, messages: &[Message], tokens: &[Token]) -> usize {
+        let (Some(template), mut shared) = (self.engine.template(), messages.to_vec()) else { return 0 };
+        let Some(last) = shared.last_mut().filter(|_| messages.len() > 1) else { return 0 };
+        // Some templates refuse conversations without a last turn; a digit joins no token before or after it.
+        last.content = "0".into();
+        let rendered = template.render_tokens(self.engine.tokenizer(), &shared, &[], true).unwrap_or_default();
+        rendered.iter().zip(tokens).take_while(|(a, b)| a == b).count()
     }
 
     async fn run(&self, call: Call) -> Result<Reply, Error> {
@@ -211,5 +224,50 @@ impl Mind for EngineMind {
 
     fn n_ctx(&self) -> usize {
         self.engine.n_ctx()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::EngineOptions;
+    use crate::model::tiny::{self, TinySpec};
+    use crate::types::Role::{self, Assistant, System, User};
+
+    #[test]
+    fn all_before_the_last_turn_is_worth_keeping() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        tiny::write(&path, &TinySpec::default()).unwrap();
+        let engine = engine::load(&path, &EngineOptions::default(), &mut |_| ()).unwrap();
+        let budget = Arc::new(Budget::new(None, None));
+        let mind = EngineMind::new(engine.clone(), budget, Box::new(|_, _, _| ())).unwrap();
+        let check = |turns: &[(Role, &str)], want: &str| {
+            let call = Call {
+                purpose: "plan",
+                step: None,
+                messages: turns.iter().map(|(role, text)| Message::new(*role, *text)).collect(),
+                prefill: "So".into(),
+                grammar: None,
+                sampling: Sampling::default(),
+                stop: Vec::new(),
+                max_tokens: 1,
+            };
+            let request = mind.request(call).unwrap();
+            let Prompt::Tokens(tokens) = &request.prompt else { panic!("no prompt") };
+            assert_eq!(tokens[..request.n_keep], engine.tokenizer().encode(want, Special::Parse));
+        };
+        check(&[(User, "Well?")], "");
+        let system = "<|im_start|>system\nDo it.<|im_end|>\n";
+        check(&[(System, "Do it."), (User, "Now.")], &format!("{system}<|im_start|>user\n"));
+        check(&[(System, "Do it."), (User, "")], &format!("{system}<|im_start|>user\n"));
+        check(
+            &[(System, "Do it."), (User, "Goal"), (Assistant, "Plan"), (User, "Step")],
+            &format!(
+                "{system}<|im_start|>user\nGoal<|im_end|>\n<|im_start|>assistant\nPlan<|im_end|>\n<|im_start|>user\n"
+            ),
+        );
     }
 }
