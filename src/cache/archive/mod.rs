@@ -1,6 +1,6 @@
 //! Prefixes in files: what one process computed, a later one reads.
 //!
-//! A file holds one block and is named after everything that the block depends on ([`file`]); so the chain of a
+//! A file holds one block and is named after everything that the block depends on ([`mod@file`]); so the chain of a
 //! prompt's blocks is found by name, without an index. Blocks are read on the caller's thread, between passes, and
 //! written by a [`Clerk`]. The last block of what is kept may be partly filled: it is found by whoever keeps the same
 //! prefix.
