@@ -11,7 +11,7 @@
 //! | 1 | [`catalog`] | model manifests; sources (hub, package index, folder), download, verify |
 //! | 1 | [`store`] | SQLite: append-only event journal |
 //! | 2 | [`tokenizer`] | text ↔ token ids, streaming detokenizer, chat templates |
-//! | 2 | [`cache`] | KV: who owns which block, prefix reuse, the memory |
+//! | 2 | [`cache`] | KV: who owns which block, prefix reuse, the memory, prefixes in files |
 //! | 2 | [`tool`] | `Tool` trait with JSON Schema, built-ins, permissions, sandbox |
 //! | 3 | [`layer`] | what all models share: norm, rotary, attention over the pool, gated MLP, linear |
 //! | 3 | [`sample`] | logits → token; grammar masks, forced tokens |

@@ -2,13 +2,15 @@
 //!
 //! [`Blocks`] counts owners, [`Tree`] knows which tokens a block holds, [`KvPool`] is the memory; none of the three
 //! knows the others' business, so the bookkeeping is tested without a byte of memory. [`Cache`] joins the first two
-//! for an engine: find what is known of a prompt, grow, remember, release.
+//! for an engine: find what is known of a prompt, grow, remember, release. [`Archive`] keeps prefixes in files, for
+//! later processes.
 //!
 //! Invariants: a sequence writes only into blocks it allocated itself, at positions it has not yet recorded in the
 //! tree; `free + owned == total`, a shared block counted once. To go back to an earlier position a sequence releases
 //! its blocks and starts again from [`Cache::reuse`].
 //! Must not know: models, sequences' purposes, scheduling.
 
+mod archive;
 mod block;
 mod pool;
 mod tree;
@@ -16,6 +18,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use archive::{Archive, ArchiveStats, Clerk, Keep};
 pub use block::Blocks;
 pub use pool::{KvPool, KvShape};
 pub use tree::{Match, Tail, Tree};

@@ -55,6 +55,24 @@ impl KvPool {
         self.data.copy_within(start..start + len, to.0 as usize * len);
     }
 
+    /// All layers of one block.
+    ///
+    /// # Panics
+    /// If the block lies outside the pool.
+    pub fn block(&self, block: BlockId) -> &[f16] {
+        let len = self.shape.block_len();
+        &self.data[block.0 as usize * len..][..len]
+    }
+
+    /// As [`KvPool::block`], to fill it with what was computed elsewhere.
+    ///
+    /// # Panics
+    /// If the block lies outside the pool.
+    pub fn block_mut(&mut self, block: BlockId) -> &mut [f16] {
+        let len = self.shape.block_len();
+        &mut self.data[block.0 as usize * len..][..len]
+    }
+
     /// All blocks, as [`KvShape`] lays them out.
     pub fn data(&self) -> &[f16] {
         &self.data

@@ -32,6 +32,27 @@ impl EngineArgs {
     }
 }
 
+/// As [`EngineArgs`], for commands whose prompts begin alike from one process to the next.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[command(next_help_heading = "Engine")]
+#[serde(default)]
+pub struct KeepingArgs {
+    #[command(flatten)]
+    #[serde(flatten)]
+    engine: EngineArgs,
+    /// Neither read nor write keys and values of common beginnings in the home folder
+    #[arg(long)]
+    no_kv_disk: bool,
+}
+
+impl KeepingArgs {
+    /// What was typed, for the engine.
+    pub fn options(&self, settings: &Settings) -> EngineOptions {
+        let kv_folder = (!self.no_kv_disk).then(|| settings.home.join("kv"));
+        EngineOptions { kv_folder, ..self.engine.options() }
+    }
+}
+
 /// A number of bytes: `4096`, `512M`, `4G`.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let (number, shift) = match text.trim().to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::loading::EngineArgs;
+use super::loading::KeepingArgs;
 use super::session::Terms;
 use super::view::{Limits, View};
 use super::{Failure, Kind, Settings, render, session};
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long)]
     pub grammar: bool,
     #[command(flatten)]
-    engine: EngineArgs,
+    engine: KeepingArgs,
 }
 
 /// Runs the command.
@@ -47,8 +47,9 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let terms = Terms { model: args.model, engine: args.engine, ..Terms::default() };
     let budget = Arc::new(Budget::new(None, None));
     let view = Arc::new(View::new(false, Limits::default()));
-    let mind = session::mind(&RunId("plan".into()), &terms, settings, budget, view)?;
+    let (mind, engine) = session::mind(&RunId("plan".into()), &terms, settings, budget, view.clone())?;
     let steps = session::runtime()?.block_on(preview.plan(mind.as_ref()));
+    view.warn(engine.stats().archive.warning.as_deref());
     let steps = steps.map_err(|error| Failure::new(Kind::Machine, orchestrate::chain(&error)))?;
     if args.json {
         return render::json_to_stdout(&serde_json::json!({ "steps": steps }));

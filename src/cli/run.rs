@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::loading::EngineArgs;
+use super::loading::KeepingArgs;
 use super::session::{self, Terms};
 use super::{Failure, Kind, Settings};
 use crate::orchestrate::{Step, check_plan, parse_plan};
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub max_steps: Option<u32>,
     #[command(flatten)]
-    engine: EngineArgs,
+    engine: KeepingArgs,
 }
 
 /// Runs the command.

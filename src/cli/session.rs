@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::loading::EngineArgs;
+use super::loading::KeepingArgs;
 use super::view::{Limits, View};
 use super::{Failure, Kind, Settings, loading, render};
+use crate::engine::Engine;
 use crate::orchestrate::{
     self, Budget, EngineMind, Event, Mind, Options, Outcome, Run, State, Stats, Status, Step, drive,
 };
@@ -37,7 +38,7 @@ pub struct Terms {
     /// Steps given by the person.
     pub plan: Option<Vec<Step>>,
     /// How the engine uses the machine.
-    pub engine: EngineArgs,
+    pub engine: KeepingArgs,
 }
 
 /// A run that is to be carried out from where its journal stands.
@@ -119,7 +120,7 @@ impl Session {
         let time = self.terms.max_minutes.map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));
         let view = Arc::new(View::new(!self.terms.yes, Limits { time, tokens: self.terms.max_tokens }));
         let budget = Arc::new(Budget::new(time, self.terms.max_tokens));
-        let mind = mind(&self.id, &self.terms, settings, budget.clone(), view.clone())?;
+        let (mind, engine) = mind(&self.id, &self.terms, settings, budget.clone(), view.clone())?;
         let policy = orchestrate::policy(&self.goal, &self.events, self.terms.yes);
         let workspace =
             Workspace::open(&self.workspace, policy).map_err(|error| Failure::from_error(Kind::Usage, &error))?;
@@ -140,11 +141,12 @@ impl Session {
             tokio::spawn(stop_on_signal(sender));
             drive(run, self.events, stop).await
         });
+        view.warn(engine.stats().archive.warning.as_deref());
         Ok((outcome.map_err(|error| Failure::from_error(Kind::Machine, &error))?, view, self.lock))
     }
 }
 
-/// The model as the orchestrator talks to it.
+/// The model as the orchestrator talks to it, and the engine behind it.
 ///
 /// # Errors
 /// Those of loading it.
@@ -154,13 +156,13 @@ pub fn mind(
     settings: &Settings,
     budget: Arc<Budget>,
     view: Arc<View>,
-) -> Result<Arc<dyn Mind>, Failure> {
-    let engine = loading::open(terms.model.as_deref(), settings, &terms.engine.options())?;
+) -> Result<(Arc<dyn Mind>, Engine), Failure> {
+    let engine = loading::open(terms.model.as_deref(), settings, &terms.engine.options(settings))?;
     let on_token = Box::new(move |purpose, step, text: &str| view.token(purpose, step, text));
-    let mind = EngineMind::new(engine, run.clone(), budget, on_token).map_err(|error| {
+    let mind = EngineMind::new(engine.clone(), run.clone(), budget, on_token).map_err(|error| {
         Failure::from_error(Kind::Machine, &error).hint("take a chat model: `partita models list` shows some")
     })?;
-    Ok(Arc::new(mind))
+    Ok((Arc::new(mind), engine))
 }
 
 /// The runtime that steps run on; tools may block its threads.

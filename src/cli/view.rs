@@ -56,6 +56,11 @@ impl View {
         Self { style: Style::stderr(), is_terminal, may_ask, began: Instant::now(), limits, live: Mutex::default() }
     }
 
+    /// Tells what went wrong and cost nothing but time.
+    pub fn warn(&self, what: Option<&str>) {
+        what.into_iter().for_each(|what| self.line(Some(Tone::Notice), &format!("warning: {}", render::clean(what))));
+    }
+
     /// Takes a piece of decoded text.
     pub fn token(&self, purpose: &'static str, _step: Option<StepId>, text: &str) {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);

@@ -24,6 +24,7 @@ mod tests;
 mod worker;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -32,6 +33,7 @@ pub use load::{Progress, load};
 pub use stats::Stats;
 pub use stream::{Completion, Delta, TokenStream};
 
+use crate::cache::{Clerk, Keep};
 use crate::model::{self, Model};
 use crate::sample::{self, Grammars, Sampler};
 use crate::tokenizer::{self, ChatTemplate, Tokenizer};
@@ -122,6 +124,10 @@ pub struct EngineOptions {
     pub n_ctx: Option<usize>,
     /// How finely activations are rounded.
     pub precision: Precision,
+    /// Where prefixes are kept for later processes; see [`Request::n_keep`].
+    pub kv_folder: Option<PathBuf>,
+    /// Bytes that they may take there, those of other models included.
+    pub kv_folder_bytes: u64,
     /// What the engine does to save work.
     pub features: Features,
 }
@@ -151,6 +157,8 @@ impl Default for EngineOptions {
             n_ctx: None,
             precision: Precision::default(),
             features: Features::default(),
+            kv_folder: None,
+            kv_folder_bytes: 2 << 30,
         }
     }
 }
@@ -198,6 +206,10 @@ pub struct Request {
     pub urgency: u64,
     /// Never draw an end token, so that a measurement gets the length it asks for. Without a grammar only.
     pub ignore_end: bool,
+    /// How many leading tokens of the prompt (a forked one included) later processes will want again, such as standing
+    /// instructions: their keys and values go to [`EngineOptions::kv_folder`]. What is there already is used whether
+    /// or not a request says this.
+    pub n_keep: usize,
     /// What it is for.
     pub tag: Tag,
 }
@@ -213,6 +225,7 @@ impl Request {
             max_tokens,
             urgency: 0,
             ignore_end: false,
+            n_keep: 0,
             tag: Tag::default(),
         }
     }
@@ -231,6 +244,14 @@ struct Handle {
     template: Option<ChatTemplate>,
     n_ctx: usize,
     next_id: AtomicU64,
+    clerk: Option<Clerk>,
+}
+
+impl Drop for Handle {
+    /// What was worth keeping outlives this process.
+    fn drop(&mut self) {
+        self.clerk.iter().for_each(Clerk::flush);
+    }
 }
 
 /// What the engine's thread tells its handles without being asked.
@@ -272,7 +293,8 @@ impl Engine {
         let worker = Worker::new(model, options, shared.clone())?;
         let grammars = Grammars::new(&tokenizer);
         let next_id = AtomicU64::new(1);
-        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id };
+        let clerk = worker.clerk();
+        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id, clerk };
         Ok((Self(Arc::new(handle)), worker, inbox))
     }
 
@@ -323,6 +345,7 @@ impl Engine {
         sequence.ignores_end = request.ignore_end && request.grammar.is_none();
         sequence.program = request.tag.run.as_ref().map_or(id.0, program);
         sequence.urgency = request.urgency;
+        sequence.keep = Keep::new(request.n_keep);
         sequence.tag = request.tag;
         sequence.tokens = tokens;
         Ok((Submission { sequence, parent }, stream))
@@ -364,7 +387,9 @@ impl Engine {
 
     /// What the engine has done so far.
     pub fn stats(&self) -> Stats {
-        self.0.shared.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        let mut stats = self.0.shared.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        stats.archive = self.0.clerk.as_ref().map(Clerk::stats).unwrap_or_default();
+        stats
     }
 }
 

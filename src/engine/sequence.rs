@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::stop::StopFilter;
 use super::stream::{Completion, Delta, Sink};
 use super::{Error, Tag};
+use crate::cache::Keep;
 use crate::sample::{self, Constraint, Pick, Sampler};
 use crate::schedule::{self, Running};
 use crate::tokenizer::{Detokenizer, Tokenizer};
@@ -41,6 +42,8 @@ pub(super) struct Sequence {
     pub constraint: Option<Constraint>,
     pub stop: StopFilter,
     pub max_tokens: usize,
+    /// What of it later processes will want.
+    pub keep: Keep,
     pub submitted: Instant,
     pub usage: Usage,
     sampler: Sampler,
@@ -86,6 +89,7 @@ impl Sequence {
             constraint: None,
             stop: StopFilter::new(Vec::new()),
             max_tokens: 1,
+            keep: Keep::default(),
             submitted: Instant::now(),
             usage: Usage::default(),
             sampler,
@@ -107,6 +111,7 @@ impl Sequence {
         self.tokens.splice(0..0, parent.iter().copied());
         self.n_prompt = self.tokens.len();
         self.usage.prompt_tokens = self.n_prompt;
+        self.keep.n_tokens = self.keep.n_tokens.min(self.n_prompt);
         if self.n_prompt > n_ctx {
             return Err(Error::PromptTooLong { n_tokens: self.n_prompt, n_ctx });
         }

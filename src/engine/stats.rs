@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::cache::ArchiveStats;
+
 /// Counts since the engine started, and its state after the latest pass.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
@@ -35,6 +37,8 @@ pub struct Stats {
     pub kv_blocks_total: usize,
     /// Bytes of one KV block.
     pub kv_block_bytes: u64,
+    /// What was read from and written to the folder of kept prefixes.
+    pub archive: ArchiveStats,
 }
 
 impl Stats {

@@ -28,7 +28,7 @@ impl Bench {
         tiny::write(&path, spec).unwrap();
         let gguf = Arc::new(gguf::Gguf::open(&path).unwrap());
         let tokenizer = Tokenizer::from_gguf(gguf.metadata()).unwrap();
-        let load = model::LoadOptions { n_ctx: options.n_ctx, ..Default::default() };
+        let load = model::LoadOptions { n_ctx: options.n_ctx, precision: options.precision, ..Default::default() };
         let model = Model::load(&gguf, load).unwrap();
         let (engine, worker, inbox) = Engine::assemble(model, tokenizer, None, options).unwrap();
         Self { engine, worker, inbox }
@@ -36,10 +36,15 @@ impl Bench {
 
     /// With a pool of `n_blocks`.
     fn with_blocks(n_blocks: usize, max_running: usize) -> Self {
+        Self::with_blocks_and_folder(n_blocks, max_running, None)
+    }
+
+    fn with_blocks_and_folder(n_blocks: usize, max_running: usize, kv_folder: Option<PathBuf>) -> Self {
         let probe = Self::new(&EngineOptions::default());
         let block_bytes = cache::KvPool::block_bytes(probe.worker.kv_shape()) as u64;
         let kv_bytes = Some(n_blocks as u64 * block_bytes);
-        Self::new(&EngineOptions { kv_bytes, max_running, max_batch_tokens: 48, ..EngineOptions::default() })
+        let options = EngineOptions { kv_bytes, max_running, max_batch_tokens: 48, ..EngineOptions::default() };
+        Self::new(&EngineOptions { kv_folder, ..options })
     }
 
     fn obey(&mut self) {
@@ -457,6 +462,64 @@ fn usage_and_log_probabilities_add_up() {
     assert_eq!(stats.kv_blocks_peak, 4, "three, and a copy of the last for the second time");
 }
 
+/// Asks an engine with this folder, and gives what it said and what the engine did.
+fn ask(request: &Request, options: &EngineOptions, spec: &TinySpec) -> (Completion, Stats) {
+    let mut bench = Bench::with_spec(options, spec);
+    let end = bench.one(request.clone());
+    bench.engine.0.clerk.iter().for_each(Clerk::flush);
+    let stats = bench.engine.stats();
+    bench.check_balance();
+    (end, stats)
+}
+
+#[test]
+fn a_second_process_computes_nothing_of_what_the_first_one_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EngineOptions {
+        kv_folder: Some(folder.path().join("kv")),
+        max_batch_tokens: 48,
+        max_running: 4,
+        ..Default::default()
+    };
+    let standing = noise(150, 1);
+    let request = |seed| Request { n_keep: 150, ..tokens([&standing[..], &noise(20, seed)].concat(), 12) };
+    let spec = TinySpec::default();
+    for (seed, want_read) in [(2, 0), (2, 150), (3, 150)] {
+        let (alone, _) = ask(&request(seed), &EngineOptions::default(), &spec);
+        let (end, stats) = ask(&request(seed), &options, &spec);
+        assert_eq!((&end.tokens, end.mean_logprob), (&alone.tokens, alone.mean_logprob));
+        assert_eq!((end.usage.prompt_tokens, end.usage.cached_tokens as u64), (170, want_read));
+        assert_eq!((stats.n_prefilled, stats.n_cached), (170 - want_read, want_read));
+        let archive = stats.archive;
+        assert_eq!((archive.n_tokens_read, archive.n_ignored, archive.warning), (want_read, 0, None));
+        assert_eq!(archive.n_blocks_written, if want_read == 0 { 5 } else { 0 });
+    }
+    // Without the mark full blocks are found; without the folder nothing.
+    let unmarked = Request { n_keep: 0, ..request(4) };
+    assert_eq!(ask(&unmarked, &options, &spec).0.usage.cached_tokens, 128);
+    assert_eq!(ask(&request(4), &EngineOptions::default(), &spec).0.usage.cached_tokens, 0);
+    // Whatever changes keys and values: other weights, other rounding.
+    let read = |options: &EngineOptions, spec: &TinySpec| ask(&request(5), options, spec).1.archive.n_tokens_read;
+    assert_eq!(read(&options, &TinySpec { seed: 2, ..TinySpec::default() }), 0);
+    assert_eq!(read(&EngineOptions { precision: Precision::Bits16, ..options.clone() }, &spec), 0);
+    assert_eq!(read(&options, &spec), 150);
+}
+
+#[test]
+fn what_is_kept_is_on_disk_when_the_last_handle_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EngineOptions { kv_folder: Some(folder.path().to_owned()), ..Default::default() };
+    let request = Request { n_keep: 1000, ..tokens(noise(200, 1), 3) };
+    let Bench { engine, worker, inbox } = Bench::new(&options);
+    let thread = std::thread::spawn(move || worker.run(&inbox));
+    engine.submit(request.clone()).unwrap().finish_blocking().unwrap();
+    drop(engine);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 7, "the prompt, not what was generated");
+    thread.join().unwrap();
+    let (end, stats) = ask(&request, &options, &TinySpec::default());
+    assert_eq!((end.usage.cached_tokens, stats.n_prefilled), (199, 1), "the last token's logits are wanted");
+}
+
 #[test]
 fn available_memory_is_read_from_meminfo() {
     for (text, want) in [
@@ -478,8 +541,16 @@ proptest! {
         max_running in 1_usize..9,
         moves in prop::collection::vec((0_usize..4, 0_usize..6), 4..16),
     ) {
-        let mut bench = Bench::with_blocks(n_blocks, max_running);
-        let requests = mixed(moves.len(), seed);
+        let folder = tempfile::tempdir().unwrap();
+        let kv_folder = seed.is_multiple_of(2).then(|| folder.path().to_owned());
+        let mut requests = mixed(moves.len(), seed);
+        requests.iter_mut().enumerate().for_each(|(i, request)| request.n_keep = i % 4 * 35);
+        if kv_folder.is_some() {
+            // An earlier process left some of it.
+            let mut bench = Bench::with_blocks_and_folder(40, 4, kv_folder.clone());
+            bench.all(requests.iter().step_by(2).cloned().collect());
+        }
+        let mut bench = Bench::with_blocks_and_folder(n_blocks, max_running, kv_folder);
         let mut streams: Vec<(usize, TokenStream)> = Vec::new();
         for (i, &(kind, n_turns)) in moves.iter().enumerate() {
             match (kind, streams.len()) {

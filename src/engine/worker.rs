@@ -16,7 +16,7 @@ use super::history::History;
 use super::load::n_kv_blocks;
 use super::sequence::{Drawn, Sequence};
 use super::{EngineOptions, Error, Features, Shared, Stats};
-use crate::cache::{Cache, KvPool};
+use crate::cache::{Archive, Cache, Clerk, KvPool};
 use crate::model::{Logits, Model};
 use crate::schedule::{self, Budget, Cost, Decision, Load, Share};
 use crate::types::{BLOCK_TOKENS, Batch, Finish, SequenceId, Span, Token};
@@ -42,6 +42,8 @@ pub(super) struct Worker {
     model: Model,
     pool: KvPool,
     cache: Cache,
+    /// Prefixes in files.
+    archive: Option<Archive>,
     waiting: Vec<Sequence>,
     running: Vec<Sequence>,
     /// Sequences that have just ended and how; their readers are told when the books are closed.
@@ -78,12 +80,17 @@ impl Worker {
         let n_ctx = model.config().n_ctx;
         let n_blocks = n_kv_blocks(model.kv_shape(), n_ctx, options)?;
         let pool = KvPool::new(model.kv_shape(), n_blocks);
+        let archive = options
+            .kv_folder
+            .clone()
+            .map(|folder| Archive::open(folder, options.kv_folder_bytes, model.fingerprint(), model.kv_shape()));
         let kv_block_bytes = KvPool::block_bytes(model.kv_shape()) as u64;
         let stats = Stats { kv_blocks_total: n_blocks, kv_block_bytes, ..Stats::default() };
         Ok(Self {
             model,
             pool,
             cache: Cache::new(n_blocks),
+            archive,
             waiting: Vec::new(),
             running: Vec::new(),
             ended: Vec::new(),
@@ -97,6 +104,11 @@ impl Worker {
             features: options.features,
             shared,
         })
+    }
+
+    /// Writes what the engine keeps in files.
+    pub fn clerk(&self) -> Option<Clerk> {
+        self.archive.as_ref().map(Archive::clerk)
     }
 
     /// Serves until all handles and all sequences are gone.
@@ -171,7 +183,10 @@ impl Worker {
             Command::Submit(submissions) => {
                 for Submission { mut sequence, parent } in submissions {
                     match self.begin(&mut sequence, parent).transpose() {
-                        None => self.enqueue(sequence),
+                        None => {
+                            self.recall(&sequence);
+                            self.enqueue(sequence);
+                        }
                         Some(end) => self.retire(sequence, end),
                     }
                 }
@@ -193,6 +208,13 @@ impl Worker {
             return Err(Error::OutOfMemory { n_tokens, n_blocks });
         }
         Ok(finish)
+    }
+
+    /// Brings what files hold of a prompt into the cache.
+    fn recall(&mut self, sequence: &Sequence) {
+        if let Some(archive) = self.archive.as_mut().filter(|_| self.features.reuse) {
+            archive.recall(&sequence.tokens, sequence.keep.n_tokens, &mut self.cache, &mut self.pool);
+        }
     }
 
     fn find_tokens(&self, id: SequenceId) -> Option<&[Token]> {
@@ -360,6 +382,10 @@ impl Worker {
             if !sequence.is_decoding || sequence.n_computed / BLOCK_TOKENS > n_full {
                 let known = &sequence.tokens[..sequence.n_computed];
                 self.cache.insert(known, &sequence.blocks);
+            }
+            if let Some(archive) = &mut self.archive {
+                let Sequence { keep, tokens, blocks, n_computed, .. } = sequence;
+                archive.keep(keep, tokens, blocks, *n_computed, &self.pool);
             }
             match drawn {
                 None => {}

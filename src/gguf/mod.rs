@@ -21,11 +21,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 pub use metadata::Metadata;
 pub use value::Kind;
 
 use crate::types::Dtype;
 use map::Bytes;
+
+/// Bytes of one sample of a tensor, at its beginning, middle and end.
+const SAMPLE_BYTES: usize = 256;
 
 /// What is wrong with a model file, or with a question asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -223,6 +228,23 @@ impl Gguf {
     /// Bytes of the whole file.
     pub fn n_bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Tells models apart without reading them: SHA-256 over the whole header, the file's size and a sample of every
+    /// tensor. Not a proof against somebody who changes a few weights with care.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let data_start = self.tensors.iter().map(|tensor| tensor.offset).min().unwrap_or(self.bytes.len());
+        let mut hash = Sha256::new();
+        hash.update(&self.bytes[..data_start]);
+        hash.update((self.bytes.len() as u64).to_le_bytes());
+        for tensor in &self.tensors {
+            let data = &self.bytes[tensor.range()];
+            let n = data.len().min(SAMPLE_BYTES);
+            for start in [0, (data.len() - n) / 2, data.len() - n] {
+                hash.update(&data[start..start + n]);
+            }
+        }
+        hash.finalize().into()
     }
 
     /// A tensor that the caller cannot do without.

@@ -12,6 +12,7 @@ use super::Error;
 use super::batch::Plan;
 use super::config::Config;
 use super::family::Family;
+use super::fingerprint;
 use super::weights::Weights;
 use crate::cache::{KvPool, KvShape};
 use crate::gguf::Gguf;
@@ -65,6 +66,7 @@ pub struct Model {
     norm: RmsNorm,
     head: Linear,
     threads: Arc<Threads>,
+    fingerprint: [u8; 32],
 }
 
 struct Layer {
@@ -105,6 +107,7 @@ impl Model {
             head: weights.linear(head, dim, n_vocab, false)?,
             ropes: Vec::new(),
             threads: Arc::clone(&threads),
+            fingerprint: fingerprint::of(gguf, &config, options.precision),
             config,
         };
         for layer_idx in 0..model.config.n_layers {
@@ -129,6 +132,12 @@ impl Model {
     /// The compute threads, for work between passes.
     pub fn threads(&self) -> &Arc<Threads> {
         &self.threads
+    }
+
+    /// Stands for everything that keys and values depend on besides the tokens: equal for two models, in this process
+    /// or another, if and only if either may go on from what the other computed.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
     }
 
     /// What a [`KvPool`] for this model must hold.

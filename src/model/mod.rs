@@ -9,6 +9,7 @@ mod batch;
 mod config;
 mod decoder;
 mod family;
+mod fingerprint;
 mod rope;
 pub mod tiny;
 mod weights;

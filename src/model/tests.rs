@@ -8,7 +8,7 @@ use crate::cache::{KvPool, KvShape};
 use crate::gguf::Gguf;
 use crate::gguf::write::Value;
 use crate::kernel::Threads;
-use crate::types::{Batch, BlockId, Span};
+use crate::types::{Batch, BlockId, Dtype, Precision, Span};
 
 fn load(spec: &TinySpec) -> Result<Model, Error> {
     let gguf = Gguf::from_bytes("tiny.gguf", tiny::to_bytes(spec)).unwrap();
@@ -163,4 +163,23 @@ fn mutated_files_give_errors_or_models() {
         n_loaded += usize::from(Model::load(&Arc::new(gguf), options).is_ok());
     }
     assert!(n_read > 100 && n_loaded > 10 && n_loaded < n_read, "{n_read} read, {n_loaded} loaded");
+}
+
+#[test]
+fn whatever_changes_keys_and_values_changes_the_fingerprint() {
+    let of = |spec: &TinySpec, n_ctx: Option<usize>, precision: Precision| {
+        let gguf = Arc::new(Gguf::from_bytes("tiny", tiny::to_bytes(spec)).unwrap());
+        Model::load(&gguf, LoadOptions { n_ctx, precision, ..LoadOptions::default() }).unwrap().fingerprint()
+    };
+    let plain = || of(&TinySpec::default(), None, Precision::Bits8);
+    assert_eq!(plain(), plain());
+    assert_eq!(of(&TinySpec::default(), Some(100), Precision::Bits8), plain(), "its rotation is the same");
+    assert_ne!(of(&TinySpec::default(), None, Precision::Bits16), plain());
+    assert_ne!(of(&TinySpec { seed: 2, ..TinySpec::default() }, None, Precision::Bits8), plain());
+    let key = vec![("rope.freq_base", Value::F32(5e5))];
+    assert_ne!(of(&TinySpec { keys: key, ..TinySpec::default() }, None, Precision::Bits8), plain());
+    // LongRoPE has factors for short and for long contexts.
+    let (_, phi3) = tiny::families(Dtype::Q8_0).into_iter().find(|(name, _)| *name == "phi3").unwrap();
+    let [long, less, short] = [None, Some(500), Some(256)].map(|n_ctx| of(&phi3, n_ctx, Precision::Bits8));
+    assert!(long == less && long != short);
 }

@@ -399,3 +399,41 @@ fn one_process_at_a_time_works_on_a_run() {
     let (code, _, _) = place.output(&args.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(code, 3, "another run is not held up");
 }
+
+/// Tokens of the prompt of a plan, and how many of them were cached.
+fn planned(place: &Place, more: &[&str]) -> (u64, u64, String) {
+    let args = [&["run", GOAL, "--yes", "--json", "--max-steps", "1", "--workspace"], more].concat();
+    let workspace = place.workspace.path().to_str().unwrap();
+    let (_, _, stderr) = place.output(&[&args[..7], &[workspace], &args[7..]].concat());
+    let journal = place.journal().expect("a run");
+    let plan = journal.iter().find(|record| record.body["purpose"] == "plan").expect("a plan was asked for");
+    let count = |key: &str| plan.body["usage"][key].as_u64().unwrap();
+    (count("prompt_tokens"), count("cached_tokens"), stderr)
+}
+
+#[test]
+fn a_second_process_begins_where_the_first_one_stood() {
+    let place = Place::new();
+    let kv = place.home.path().join("kv");
+    let (_, n_cached, _) = planned(&place, &["--no-kv-disk"]);
+    assert!(n_cached == 0 && !kv.exists());
+    let (_, n_cached, stderr) = planned(&place, &[]);
+    assert!(n_cached == 0 && kv.exists() && !stderr.contains("warning"), "{stderr}");
+    // All but the turn with survey and goal, which has less than a thousand bytes.
+    let (n_prompt, n_cached, stderr) = planned(&place, &[]);
+    assert!(n_prompt - n_cached < 1000 && n_cached > 3000, "{n_cached} of {n_prompt}: {stderr}");
+    assert!(!stderr.contains("warning"), "{stderr}");
+    assert_eq!(planned(&place, &["--no-kv-disk"]).1, 0);
+
+    for entry in std::fs::read_dir(&kv).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let (_, n_cached, stderr) = planned(&place, &[]);
+    assert_eq!(n_cached, 0, "nothing is taken from a damaged file");
+    assert!(stderr.contains("warning: ") && stderr.contains("its checksum does not fit"), "{stderr}");
+    let (_, n_cached, stderr) = planned(&place, &[]);
+    assert!(n_cached > 3000 && !stderr.contains("warning"), "the files were replaced: {n_cached}, {stderr}");
+}

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{self, Delta, Engine, Prompt, Request, Tag};
 use crate::tokenizer::{self, Special};
-use crate::types::{Finish, Grammar, Message, RunId, Sampling, StepId, Usage};
+use crate::types::{Finish, Grammar, Message, RunId, Sampling, StepId, Token, Usage};
 
 /// One call of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,6 +165,7 @@ impl EngineMind {
     fn request(&self, call: Call) -> Result<Request, Error> {
         let template = self.engine.template().ok_or(tokenizer::Error::NoTemplate)?;
         let mut tokens = template.render_tokens(self.engine.tokenizer(), &call.messages, &[], true)?;
+        let n_keep = self.n_shared(&call.messages, &tokens);
         tokens.extend(self.engine.tokenizer().encode(&call.prefill, Special::AsText));
         let n_ctx = self.engine.n_ctx();
         if tokens.len() + 1 >= n_ctx {
@@ -183,11 +184,23 @@ impl EngineMind {
             None => 0,
         };
         request.tag = Tag { role: call.purpose, step: call.step, run: Some(self.run.clone()) };
+        request.n_keep = n_keep;
         Ok(request)
     }
 
     fn behind(&self) -> MutexGuard<'_, BTreeMap<StepId, u64>> {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tokens of a conversation before the content of its last turn. Prompts go from the stable to the volatile, so
+    /// that is what other calls begin with: standing instructions, survey, goal and plan, documents.
+    fn n_shared(&self, messages: &[Message], tokens: &[Token]) -> usize {
+        let (Some(template), mut shared) = (self.engine.template(), messages.to_vec()) else { return 0 };
+        let Some(last) = shared.last_mut().filter(|_| messages.len() > 1) else { return 0 };
+        // Some templates refuse conversations without a last turn; a digit joins no token before or after it.
+        last.content = "0".into();
+        let rendered = template.render_tokens(self.engine.tokenizer(), &shared, &[], true).unwrap_or_default();
+        rendered.iter().zip(tokens).take_while(|(a, b)| a == b).count()
     }
 
     async fn run(&self, call: Call) -> Result<Reply, Error> {
@@ -234,5 +247,50 @@ impl Mind for EngineMind {
 
     fn n_ctx(&self) -> usize {
         self.engine.n_ctx()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::EngineOptions;
+    use crate::model::tiny::{self, TinySpec};
+    use crate::types::Role::{self, Assistant, System, User};
+
+    #[test]
+    fn all_before_the_last_turn_is_worth_keeping() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        tiny::write(&path, &TinySpec::default()).unwrap();
+        let engine = engine::load(&path, &EngineOptions::default(), &mut |_| ()).unwrap();
+        let budget = Arc::new(Budget::new(None, None));
+        let mind = EngineMind::new(engine.clone(), RunId("test".into()), budget, Box::new(|_, _, _| ())).unwrap();
+        let check = |turns: &[(Role, &str)], want: &str| {
+            let call = Call {
+                purpose: "plan",
+                step: None,
+                messages: turns.iter().map(|(role, text)| Message::new(*role, *text)).collect(),
+                prefill: "So".into(),
+                grammar: None,
+                sampling: Sampling::default(),
+                stop: Vec::new(),
+                max_tokens: 1,
+            };
+            let request = mind.request(call).unwrap();
+            let Prompt::Tokens(tokens) = &request.prompt else { panic!("no prompt") };
+            assert_eq!(tokens[..request.n_keep], engine.tokenizer().encode(want, Special::Parse));
+        };
+        check(&[(User, "Well?")], "");
+        let system = "<|im_start|>system\nDo it.<|im_end|>\n";
+        check(&[(System, "Do it."), (User, "Now.")], &format!("{system}<|im_start|>user\n"));
+        check(&[(System, "Do it."), (User, "")], &format!("{system}<|im_start|>user\n"));
+        check(
+            &[(System, "Do it."), (User, "Goal"), (Assistant, "Plan"), (User, "Step")],
+            &format!(
+                "{system}<|im_start|>user\nGoal<|im_end|>\n<|im_start|>assistant\nPlan<|im_end|>\n<|im_start|>user\n"
+            ),
+        );
     }
 }

@@ -1,0 +1,28 @@
+//! What keys and values depend on besides the tokens, in 32 bytes.
+//!
+//! Invariant: whatever changes a bit of a key or a value changes the fingerprint: the model file, the rounding of
+//! activations, the rotation (LongRoPE chooses it by the context), the kernels of this CPU, the version of this crate.
+//! Must not know: who keeps keys and values, and where.
+
+use sha2::{Digest, Sha256};
+
+use super::config::Config;
+use crate::gguf::Gguf;
+use crate::kernel;
+use crate::types::Precision;
+
+/// The fingerprint of a model as it is about to run.
+pub(super) fn of(gguf: &Gguf, config: &Config, precision: Precision) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(gguf.fingerprint());
+    let choices = format!("{precision:?} {} {}", kernel::isa().name(), env!("CARGO_PKG_VERSION"));
+    hash.update((choices.len() as u64).to_le_bytes());
+    hash.update(choices);
+    for rope in config.layers.iter().map(|layer| layer.rope.as_ref()) {
+        let numbers = rope.into_iter().flat_map(|rope| rope.freqs.iter().chain([&rope.magnitude]));
+        let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    hash.finalize().into()
+}
