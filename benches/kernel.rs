@@ -11,7 +11,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
 use partita::kernel::{
-    Attention, KvLayout, Packed, QuantizedRows, RopeStyle, Threads, attention, gelu_mul, isa, rms_norm, rope,
+    Attention, KvLayout, Packed, QuantizedRows, RopeStyle, Stacks, Threads, attention, gelu_mul, isa, rms_norm, rope,
     silu_mul, softmax,
 };
 use partita::types::{BLOCK_TOKENS, BlockId, Dtype, Precision, Span};
@@ -104,6 +104,7 @@ fn attentions(c: &mut Criterion) {
             let pool: Vec<f16> = floats(n_blocks * layout.block_len()).into_iter().map(f16::from_f32).collect();
             let blocks = (0..n_blocks as u32).map(BlockId).collect();
             let spans = [Span { start: context - n_tokens, n_tokens, blocks, logit_rows: vec![] }];
+            let stacks = Stacks::new(&spans, n_heads / n_kv_heads);
             let what = Attention {
                 layout,
                 layer: 0,
@@ -112,7 +113,7 @@ fn attentions(c: &mut Criterion) {
                 softcap: None,
                 window: None,
                 pool: &pool,
-                spans: &spans,
+                stacks: &stacks,
             };
             let q = floats(n_tokens * n_heads * head_dim);
             let mut out = vec![0.0; q.len()];
@@ -152,6 +153,7 @@ fn shared_prefixes(c: &mut Criterion) {
         let layout = KvLayout { n_layers: 1, n_kv_heads, head_dim };
         for (n, shared) in [1, 8, 16, 32].into_iter().flat_map(|n| [(n, true), (n, false)]) {
             let (pool, spans) = forks(layout, n, shared);
+            let stacks = Stacks::new(&spans, n_heads / n_kv_heads);
             let what = Attention {
                 layout,
                 layer: 0,
@@ -160,7 +162,7 @@ fn shared_prefixes(c: &mut Criterion) {
                 softcap: None,
                 window: None,
                 pool: &pool,
-                spans: &spans,
+                stacks: &stacks,
             };
             let q = floats(n * n_heads * head_dim);
             let mut out = vec![0.0; q.len()];
