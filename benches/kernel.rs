@@ -11,8 +11,8 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
 use partita::kernel::{
-    Attention, KvLayout, Packed, QuantizedRows, RopeStyle, Threads, attention, gelu_mul, isa, rms_norm, rope, silu_mul,
-    softmax,
+    Attention, KvLayout, Packed, QuantizedRows, RopeStyle, Stacks, Threads, attention, gelu_mul, isa, rms_norm, rope,
+    silu_mul, softmax,
 };
 use partita::types::{BLOCK_TOKENS, BlockId, Dtype, Precision, Span};
 use std::hint::black_box;
@@ -104,6 +104,7 @@ fn attentions(c: &mut Criterion) {
             let pool: Vec<f16> = floats(n_blocks * layout.block_len()).into_iter().map(f16::from_f32).collect();
             let blocks = (0..n_blocks as u32).map(BlockId).collect();
             let spans = [Span { start: context - n_tokens, n_tokens, blocks, logit_rows: vec![] }];
+            let stacks = Stacks::new(&spans, n_heads / n_kv_heads);
             let what = Attention {
                 layout,
                 layer: 0,
@@ -112,7 +113,7 @@ fn attentions(c: &mut Criterion) {
                 softcap: None,
                 window: None,
                 pool: &pool,
-                spans: &spans,
+                stacks: &stacks,
             };
             let q = floats(n_tokens * n_heads * head_dim);
             let mut out = vec![0.0; q.len()];
@@ -121,6 +122,56 @@ fn attentions(c: &mut Criterion) {
             for n_threads in [1, 2] {
                 let threads = Threads::new(n_threads);
                 let id = BenchmarkId::new(format!("{name} {n_tokens} of {context}"), format!("threads {n_threads}"));
+                group.bench_function(id, |b| b.iter(|| attention(&what, &q, &mut out, &threads)));
+            }
+        }
+    }
+    group.finish();
+}
+
+/// Positions of the prefix that the sequences of [`shared_prefixes`] have in common; a block each is their own.
+const PREFIX: usize = 1536;
+
+/// One pool, and the next token of each of `n` sequences with the same prefix: in shared blocks or in copies.
+fn forks(layout: KvLayout, n: usize, shared: bool) -> (Vec<f16>, Vec<Span>) {
+    let (n_prefix, n_copies) = (PREFIX / BLOCK_TOKENS, if shared { 1 } else { n });
+    let half = |n_blocks| floats(n_blocks * layout.block_len()).into_iter().map(f16::from_f32);
+    let mut pool: Vec<f16> = half(n_prefix).collect::<Vec<_>>().repeat(n_copies);
+    pool.extend(half(n));
+    let span = |i| {
+        let first = if shared { 0 } else { i * n_prefix };
+        let blocks = (first..first + n_prefix).chain([n_copies * n_prefix + i]);
+        let blocks = blocks.map(|block| BlockId(block as u32)).collect();
+        Span { start: PREFIX + BLOCK_TOKENS / 2, n_tokens: 1, blocks, logit_rows: vec![] }
+    };
+    (pool, (0..n).map(span).collect())
+}
+
+fn shared_prefixes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("attention");
+    for (name, n_heads, n_kv_heads, head_dim) in HEADS {
+        let layout = KvLayout { n_layers: 1, n_kv_heads, head_dim };
+        for (n, shared) in [1, 8, 16, 32].into_iter().flat_map(|n| [(n, true), (n, false)]) {
+            let (pool, spans) = forks(layout, n, shared);
+            let stacks = Stacks::new(&spans, n_heads / n_kv_heads);
+            let what = Attention {
+                layout,
+                layer: 0,
+                n_heads,
+                scale: 0.1,
+                softcap: None,
+                window: None,
+                pool: &pool,
+                stacks: &stacks,
+            };
+            let q = floats(n * n_heads * head_dim);
+            let mut out = vec![0.0; q.len()];
+            let n_pairs = n * (spans[0].start + 1);
+            group.throughput(Throughput::Elements((4 * n_pairs * n_heads * head_dim) as u64));
+            for n_threads in [1, 2] {
+                let threads = Threads::new(n_threads);
+                let blocks = if shared { "one prefix" } else { "copies" };
+                let id = BenchmarkId::new(format!("{name} {n} on {blocks}"), format!("threads {n_threads}"));
                 group.bench_function(id, |b| b.iter(|| attention(&what, &q, &mut out, &threads)));
             }
         }
@@ -164,6 +215,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(1));
-    targets = products, packing, attentions, vectors
+    targets = products, packing, attentions, shared_prefixes, vectors
 }
 criterion_main!(kernel);

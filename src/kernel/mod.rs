@@ -32,7 +32,7 @@ mod tests;
 use crate::types::Dtype;
 
 pub use activation::QuantizedRows;
-pub use attention::{Attention, attention};
+pub use attention::{Attention, Stacks, attention};
 pub use encoding::{dequantize, dequantize_row};
 pub use isa::{Isa, isa};
 pub use kv::KvLayout;

@@ -10,7 +10,7 @@ use candle_core::Tensor;
 
 use super::{Error, host};
 use crate::cache::KvPool;
-use crate::kernel::{self, Threads};
+use crate::kernel::{self, Stacks, Threads};
 use crate::types::Span;
 
 /// How one layer attends.
@@ -35,6 +35,8 @@ impl Attention {
     /// - `key`, `value`: `[n_tokens, n_kv_heads * head_dim]`, keys rotated
     /// - returns what `query` is
     ///
+    /// Rows are in order of the spans of `stacks`.
+    ///
     /// # Errors
     /// Other shapes.
     ///
@@ -43,10 +45,10 @@ impl Attention {
     pub fn forward(
         &self,
         [query, key, value]: [&Tensor; 3],
-        spans: &[Span],
+        stacks: &Stacks<'_>,
         pool: &mut KvPool,
     ) -> Result<Tensor, Error> {
-        let layout = pool.shape();
+        let (layout, spans) = (pool.shape(), stacks.spans());
         let n_tokens: usize = spans.iter().map(|span| span.n_tokens).sum();
         let width = |n_heads: usize| (n_tokens, n_heads * layout.head_dim);
         let found = [query.dims2()?, key.dims2()?, value.dims2()?];
@@ -64,7 +66,7 @@ impl Attention {
             softcap: None,
             window: self.window,
             pool: pool.data(),
-            spans,
+            stacks,
         };
         Ok(host::map("attention", query, query.shape(), |query, out| {
             kernel::attention(&attention, query, out, &self.threads);

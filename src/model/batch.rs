@@ -6,11 +6,13 @@
 use super::Error;
 use super::config::Config;
 use crate::cache::KvPool;
+use crate::kernel::Stacks;
 use crate::types::{BLOCK_TOKENS, Batch, Span};
 
 /// A checked batch, with what every layer needs to know of it.
 pub(super) struct Plan<'a> {
-    pub spans: &'a [Span],
+    /// The rows, as attention takes them.
+    pub stacks: Stacks<'a>,
     /// Position of every row in its sequence.
     pub positions: Vec<usize>,
     /// Rows whose logits are wanted, ascending.
@@ -21,15 +23,16 @@ impl<'a> Plan<'a> {
     pub fn new(batch: &'a Batch, config: &Config, pool: &KvPool) -> Result<Self, Error> {
         check_pool(config, pool)?;
         check_tokens(batch, config)?;
-        let mut plan = Self { spans: &batch.spans, positions: Vec::new(), logit_rows: Vec::new() };
+        let (mut positions, mut logit_rows) = (Vec::new(), Vec::new());
         for (span_idx, span) in batch.spans.iter().enumerate() {
             check_span(span_idx, span, config, pool)?;
-            let first_row = plan.positions.len();
-            plan.logit_rows.extend(span.logit_rows.iter().map(|offset| first_row + offset));
-            plan.positions.extend(span.start..span.start + span.n_tokens);
+            let first_row = positions.len();
+            logit_rows.extend(span.logit_rows.iter().map(|offset| first_row + offset));
+            positions.extend(span.start..span.start + span.n_tokens);
         }
         check_writes(batch)?;
-        Ok(plan)
+        let stacks = Stacks::new(&batch.spans, config.n_heads / config.n_kv_heads);
+        Ok(Self { stacks, positions, logit_rows })
     }
 }
 

@@ -257,7 +257,7 @@ impl Layer {
             angles.rotate(&query, head_dim)?;
             angles.rotate(&key, head_dim)?;
         }
-        Ok(self.attention.forward([&query, &key, &value], plan.spans, pool)?)
+        Ok(self.attention.forward([&query, &key, &value], &plan.stacks, pool)?)
     }
 
     /// Adds the results of attention and MLP to the residual stream `x`, in place.

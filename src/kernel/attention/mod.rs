@@ -1,24 +1,25 @@
 //! Attention of new tokens to the cached keys and values of their own sequences.
 //!
-//! Work is cut into items: the query heads that share a KV head, for a few neighbouring tokens of one sequence, so that
-//! keys and values are read and converted once per item. An item's past is cut into segments ([`share`]) that are
-//! reduced one by one and merged in order. Where there are fewer items than threads to feed, the segments of an item
-//! are spread over the threads and merged afterwards: the same operations, so the same bits.
+//! Work is cut into items: the query heads that share a KV head, for one of the [`Stacks`] of tokens. An item's past is
+//! cut into segments ([`share`]) that are reduced one by one and merged in order. A block of keys and values is read
+//! once for all rows of the item whose sequences share it, be they neighbours in one sequence or forks of one prefix.
+//! Where there are fewer items than threads to feed, the segments of an item are spread over the threads and merged
+//! afterwards. However the work is cut, a row's operations are the same, so its bits are.
 //!
 //! Source: grouping of heads arXiv:2305.13245; block tables arXiv:2309.06180; merging of partial softmaxes
 //! arXiv:2205.14135.
 
+mod product;
 mod share;
+mod stack;
 
 use super::isa::{Isa, isa};
 use super::kv::KvLayout;
 use super::threads::{SharedMut, Threads};
-use crate::types::Span;
 use half::f16;
 use share::{Item, Share};
 
-/// Query rows of one item.
-const ITEM_ROWS: usize = 32;
+pub use stack::Stacks;
 
 /// What queries attend to, and how.
 #[derive(Debug, Clone, Copy)]
@@ -37,14 +38,14 @@ pub struct Attention<'a> {
     pub window: Option<usize>,
     /// The KV memory. Keys and values of the new tokens are stored already.
     pub pool: &'a [f16],
-    /// The sequences of the batch.
-    pub spans: &'a [Span],
+    /// The new tokens of the batch.
+    pub stacks: &'a Stacks<'a>,
 }
 
 /// Attends every new token to its sequence's past and to itself.
 ///
 /// # Shapes
-/// - `q`: `[n_tokens, n_heads, head_dim]`, rotated, not yet scaled, in order of `spans`
+/// - `q`: `[n_tokens, n_heads, head_dim]`, rotated, not yet scaled, in order of the spans
 /// - `out`: as `q`
 /// # Panics
 /// If the shapes do not fit, a span has fewer blocks than positions, or a block lies outside the pool.
@@ -54,7 +55,7 @@ pub fn attention(attention: &Attention<'_>, q: &[f32], out: &mut [f32], threads:
 
 pub(super) fn attention_on(isa: Isa, attention: &Attention<'_>, q: &[f32], out: &mut [f32], threads: &Threads) {
     let a = attention;
-    let n_tokens: usize = a.spans.iter().map(|span| span.n_tokens).sum();
+    let n_tokens = a.stacks.n_tokens();
     let token_len = a.n_heads * a.layout.head_dim;
     assert!(a.n_heads.is_multiple_of(a.layout.n_kv_heads), "{} heads for {}", a.n_heads, a.layout.n_kv_heads);
     assert!(a.window != Some(0), "a window of no positions");
@@ -65,14 +66,12 @@ pub(super) fn attention_on(isa: Isa, attention: &Attention<'_>, q: &[f32], out: 
         out.len()
     );
     let out = SharedMut::new(out);
-    let tiles = a.tiles();
     let n_kv_heads = a.layout.n_kv_heads;
-    // The last tiles of a long prompt see the most positions: they go first.
     let item = |i: usize| {
-        let (tile, kv_head) = (&tiles[tiles.len() - 1 - i / n_kv_heads], i % n_kv_heads);
-        Item { attention: a, tile, kv_head, q, out: &out }
+        let (queries, kv_head) = (a.stacks.stack(i / n_kv_heads), i % n_kv_heads);
+        Item { attention: a, queries, kv_head, q, out: &out }
     };
-    let n_items = tiles.len() * n_kv_heads;
+    let n_items = a.stacks.len() * n_kv_heads;
     if threads.n_threads() > 1 && n_items < ITEMS_PER_THREAD * threads.n_threads() {
         return attend_split(isa, n_items, item, threads);
     }
@@ -80,7 +79,7 @@ pub(super) fn attention_on(isa: Isa, attention: &Attention<'_>, q: &[f32], out: 
 }
 
 /// Below this, threads would wait for the last items: it is the segments that are spread.
-const ITEMS_PER_THREAD: usize = 4;
+const ITEMS_PER_THREAD: usize = 8;
 
 /// Reduces the segments of all items on all threads, then merges every item's in order.
 fn attend_split<'a>(isa: Isa, n_items: usize, item: impl Fn(usize) -> Item<'a> + Sync, threads: &Threads) {
@@ -98,34 +97,9 @@ fn attend_split<'a>(isa: Isa, n_items: usize, item: impl Fn(usize) -> Item<'a> +
     });
 }
 
-/// Neighbouring tokens of one span.
-#[derive(Debug)]
-struct Tile {
-    span: usize,
-    /// Row of the first token in the batch.
-    row: usize,
-    /// Position of the first token in its sequence.
-    position: usize,
-    n_tokens: usize,
-}
-
 impl Attention<'_> {
     fn group(&self) -> usize {
         self.n_heads / self.layout.n_kv_heads
-    }
-
-    fn tiles(&self) -> Vec<Tile> {
-        let per_tile = (ITEM_ROWS / self.group()).max(1);
-        let mut tiles = Vec::new();
-        let mut row = 0;
-        for (span_idx, span) in self.spans.iter().enumerate() {
-            for first in (0..span.n_tokens).step_by(per_tile) {
-                let n_tokens = per_tile.min(span.n_tokens - first);
-                tiles.push(Tile { span: span_idx, row: row + first, position: span.start + first, n_tokens });
-            }
-            row += span.n_tokens;
-        }
-        tiles
     }
 
     /// Positions that the token at `position` sees, as `first..end`.

@@ -6,21 +6,23 @@
 
 #![allow(unsafe_code)]
 
-use super::{Attention, Tile};
+use super::Attention;
+use super::product::{Halves, Sums, add_product};
+use super::stack::Query;
 use crate::kernel::isa::{Isa, Kernel, run};
 use crate::kernel::simd::{LANES, Simd};
 use crate::kernel::threads::SharedMut;
 use crate::types::{BLOCK_TOKENS, BlockId};
-use half::f16;
+use std::ops::Range;
 
 /// Positions that are reduced together; whole blocks.
 const SEGMENT: usize = 8 * BLOCK_TOKENS;
 
-/// The query heads of one KV head, for the tokens of one tile.
+/// The query heads of one KV head, for the tokens of one stack.
 #[derive(Clone, Copy)]
 pub(super) struct Item<'a> {
     pub attention: &'a Attention<'a>,
-    pub tile: &'a Tile,
+    pub queries: &'a [Query],
     pub kv_head: usize,
     pub q: &'a [f32],
     pub out: &'a SharedMut<'a, f32>,
@@ -65,6 +67,24 @@ impl Item<'_> {
     }
 }
 
+/// What the reduction of one segment leaves behind for the next one to use again.
+#[derive(Default)]
+struct Scratch {
+    /// `[rows][SEGMENT]`: scores, then their exponentials.
+    scores: Vec<f32>,
+    reads: Vec<Read>,
+}
+
+/// A block that is read, and for whom.
+struct Read {
+    block: BlockId,
+    /// Position of the block in the segment.
+    at: usize,
+    /// Positions that are read. Later ones may not be written yet: whatever is there must not be used.
+    n_positions: usize,
+    rows: Range<usize>,
+}
+
 struct Attend<'a>(Item<'a>);
 
 impl Kernel for Attend<'_> {
@@ -73,10 +93,9 @@ impl Kernel for Attend<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self(item) = self;
-        let mut total = item.none();
-        let (mut share, mut scores) = (item.none(), vec![0.0; item.n_rows() * SEGMENT]);
+        let (mut total, mut share, mut scratch) = (item.none(), item.none(), Scratch::default());
         for segment in item.segments() {
-            item.reduce(simd, segment, &mut scores, &mut share);
+            item.reduce(simd, segment, &mut scratch, &mut share);
             item.add(simd, &share, &mut total);
         }
         item.finish(simd, &total);
@@ -91,8 +110,8 @@ impl Kernel for Reduce<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Share {
         let Self(item, segment) = self;
-        let (mut share, mut scores) = (item.none(), vec![0.0; item.n_rows() * SEGMENT]);
-        item.reduce(simd, segment, &mut scores, &mut share);
+        let mut share = item.none();
+        item.reduce(simd, segment, &mut Scratch::default(), &mut share);
         share
     }
 }
@@ -115,7 +134,7 @@ impl<'s, I: Iterator<Item = &'s Share>> Kernel for Merge<'_, I> {
 
 impl Item<'_> {
     fn n_rows(&self) -> usize {
-        self.tile.n_tokens * self.attention.group()
+        self.queries.len() * self.attention.group()
     }
 
     fn none(&self) -> Share {
@@ -126,99 +145,91 @@ impl Item<'_> {
     #[inline(always)]
     fn row_start(&self, row: usize) -> usize {
         let (a, group) = (self.attention, self.attention.group());
-        ((self.tile.row + row / group) * a.n_heads + self.kv_head * group + row % group) * a.layout.head_dim
+        (self.queries[row / group].row * a.n_heads + self.kv_head * group + row % group) * a.layout.head_dim
     }
 
-    /// Positions that some row sees.
+    /// Positions from the first to the last that some row sees.
     fn seen(&self) -> (usize, usize) {
-        let last = self.tile.position + self.tile.n_tokens - 1;
-        (self.attention.visible(self.tile.position).0, self.attention.visible(last).1)
+        let visible = |query: &Query| self.attention.visible(query.position);
+        let first = self.queries.iter().map(|query| visible(query).0).min();
+        let end = self.queries.iter().map(|query| visible(query).1).max();
+        (first.unwrap_or(0), end.unwrap_or(0))
     }
 
-    /// Computes what the positions of a segment contribute. `scores`: `[rows][SEGMENT]`, of any content.
+    /// Computes what the positions of a segment contribute.
     #[inline(always)]
-    fn reduce<S: Simd>(&self, simd: S, segment: usize, scores: &mut [f32], share: &mut Share) {
-        let (first, end) = self.seen();
-        let seen = (first.max(segment), end.min(segment + SEGMENT));
-        self.score(simd, segment, seen, scores);
+    fn reduce<S: Simd>(&self, simd: S, segment: usize, scratch: &mut Scratch, share: &mut Share) {
+        let Scratch { scores, reads } = scratch;
+        reads.clear();
+        (segment / BLOCK_TOKENS..(segment + SEGMENT) / BLOCK_TOKENS).for_each(|block_idx| self.plan(block_idx, reads));
+        scores.clear();
+        scores.resize(self.n_rows() * SEGMENT, 0.0);
+        self.score(simd, reads, scores);
         self.exponentiate(simd, segment, scores, share);
         share.weighted.fill(0.0);
-        self.weigh(simd, segment, (seen, scores), &mut share.weighted);
+        self.weigh(simd, reads, scores, &mut share.weighted);
+    }
+
+    /// Lists which blocks are read as the `block_idx`th ones of their sequences: each once for neighbours that share it.
+    fn plan(&self, block_idx: usize, reads: &mut Vec<Read>) {
+        let (start, group) = (block_idx * BLOCK_TOKENS, self.attention.group());
+        let mut before = None;
+        for (i, query) in self.queries.iter().enumerate() {
+            let (first, end) = self.attention.visible(query.position);
+            if end <= start || start + BLOCK_TOKENS <= first {
+                before = None;
+                continue;
+            }
+            let block = self.attention.stacks.spans()[query.span].blocks[block_idx];
+            if before != Some(block) {
+                reads.push(Read { block, at: start % SEGMENT, n_positions: 0, rows: i * group..i * group });
+            }
+            before = Some(block);
+            if let Some(read) = reads.last_mut() {
+                read.rows.end += group;
+                read.n_positions = read.n_positions.max((end - start).min(BLOCK_TOKENS));
+            }
+        }
     }
 
     /// Positions that row `row` sees of a segment, relative to its start.
     #[inline(always)]
     fn visible(&self, row: usize, segment: usize) -> (usize, usize) {
-        let (first, end) = self.attention.visible(self.tile.position + row / self.attention.group());
+        let (first, end) = self.attention.visible(self.queries[row / self.attention.group()].position);
         (first.max(segment).min(segment + SEGMENT) - segment, end.max(segment).min(segment + SEGMENT) - segment)
     }
 
-    /// Scores of all rows against the blocks that hold positions `seen`.
+    /// Adds the products of queries and keys to `scores`.
     #[inline(always)]
-    fn score<S: Simd>(&self, simd: S, segment: usize, seen: (usize, usize), scores: &mut [f32]) {
+    fn score<S: Simd>(&self, simd: S, reads: &[Read], scores: &mut [f32]) {
         let a = self.attention;
-        let blocks = &a.spans[self.tile.span].blocks;
-        for (block_idx, block) in blocks_of(blocks, seen) {
-            let start = a.layout.k_offset(a.layer, block, self.kv_head);
-            let keys = a.pool[start..start + a.layout.head_dim * BLOCK_TOKENS].as_chunks::<BLOCK_TOKENS>().0;
-            let at = block_idx * BLOCK_TOKENS - segment;
-            let mut row = 0;
-            while row < self.n_rows() {
-                row += match rows_at_once::<S>(self.n_rows() - row) {
-                    8 => self.score_rows::<S, 8>(simd, keys, (row, at), scores),
-                    4 => self.score_rows::<S, 4>(simd, keys, (row, at), scores),
-                    2 => self.score_rows::<S, 2>(simd, keys, (row, at), scores),
-                    _ => self.score_rows::<S, 1>(simd, keys, (row, at), scores),
-                };
-            }
+        let scores = scores.as_chunks_mut().0;
+        for read in reads {
+            let start = a.layout.k_offset(a.layer, read.block, self.kv_head);
+            let keys = a.pool[start..start + a.layout.head_dim * BLOCK_TOKENS].as_chunks().0;
+            let keys = Halves { vectors: keys, n_vectors: BLOCK_TOKENS / LANES };
+            let mut sums = Sums { vectors: &mut scores[read.at / LANES..], stride: SEGMENT / LANES };
+            add_product(simd, read.rows.clone(), |row| &self.q[self.row_start(row)..], keys, &mut sums);
         }
     }
 
-    /// Scores of `M` rows against one block; returns `M`. `(row, at)`: first row, position in the segment.
-    #[inline(always)]
-    fn score_rows<S: Simd, const M: usize>(
-        &self,
-        simd: S,
-        keys: &[[f16; BLOCK_TOKENS]],
-        (row, at): (usize, usize),
-        scores: &mut [f32],
-    ) -> usize {
-        let a = self.attention;
-        let q: [&[f32]; M] = std::array::from_fn(|m| &self.q[self.row_start(row + m)..][..keys.len()]);
-        let mut sums = [[simd.splat(0.0); 2]; M];
-        for (d, keys) in keys.iter().enumerate() {
-            let (halves, _) = keys.as_chunks::<LANES>();
-            let k = [simd.load_f16(&halves[0]), simd.load_f16(&halves[1])];
-            for m in 0..M {
-                let q = simd.splat(q[m][d]);
-                sums[m] = [simd.fma(q, k[0], sums[m][0]), simd.fma(q, k[1], sums[m][1])];
-            }
-        }
-        for m in 0..M {
-            let to = &mut scores[(row + m) * SEGMENT + at..][..BLOCK_TOKENS];
-            for (sum, to) in sums[m].into_iter().zip(to.as_chunks_mut::<LANES>().0) {
-                let mut score = simd.mul(sum, simd.splat(a.scale));
-                if let Some(cap) = a.softcap {
-                    score = simd.mul(simd.tanh(simd.div(score, simd.splat(cap))), simd.splat(cap));
-                }
-                simd.store(score, to);
-            }
-        }
-        M
-    }
-
-    /// Turns every row's scores into `e^(score - largest)`, 0 where the row does not see the position.
+    /// Turns every row's products into `e^(score - largest)`, 0 where the row does not see the position. Blocks of
+    /// which a row sees nothing are left as they are.
     #[inline(always)]
     fn exponentiate<S: Simd>(&self, simd: S, segment: usize, scores: &mut [f32], share: &mut Share) {
         for (row, scores) in scores.chunks_exact_mut(SEGMENT).enumerate() {
             let (first, end) = self.visible(row, segment);
             if first >= end {
-                scores.fill(0.0);
                 (share.largest[row], share.sum[row]) = (f32::NEG_INFINITY, 0.0);
                 continue;
             }
-            scores[..first].fill(f32::NEG_INFINITY);
-            scores[end..].fill(f32::NEG_INFINITY);
+            let start = first / BLOCK_TOKENS * BLOCK_TOKENS;
+            let scores = &mut scores[start..end.next_multiple_of(BLOCK_TOKENS)];
+            for vector in scores.as_chunks_mut().0 {
+                simd.store(self.bounded(simd, simd.load(vector)), vector);
+            }
+            scores[..first - start].fill(f32::NEG_INFINITY);
+            scores[end - start..].fill(f32::NEG_INFINITY);
             let (vectors, _) = scores.as_chunks_mut::<LANES>();
             let mut largest = simd.splat(f32::NEG_INFINITY);
             for vector in vectors.iter() {
@@ -235,29 +246,27 @@ impl Item<'_> {
         }
     }
 
-    /// Adds up the values at positions `seen`, weighted with the exponentials `p`, `(seen, p)`.
+    /// Scores of products: scaled, and bounded softly where there is a cap.
     #[inline(always)]
-    fn weigh<S: Simd>(&self, simd: S, segment: usize, (seen, p): ((usize, usize), &[f32]), weighted: &mut [f32]) {
+    fn bounded<S: Simd>(&self, simd: S, product: S::F) -> S::F {
+        let score = simd.mul(product, simd.splat(self.attention.scale));
+        match self.attention.softcap {
+            Some(cap) => simd.mul(simd.tanh(simd.div(score, simd.splat(cap))), simd.splat(cap)),
+            None => score,
+        }
+    }
+
+    /// Adds the values, weighted with the exponentials `p`, to `weighted`.
+    #[inline(always)]
+    fn weigh<S: Simd>(&self, simd: S, reads: &[Read], p: &[f32], weighted: &mut [f32]) {
         let a = self.attention;
-        let blocks = &a.spans[self.tile.span].blocks;
         let stride = a.layout.value_stride();
-        for (block_idx, block) in blocks_of(blocks, seen) {
-            let position = block_idx * BLOCK_TOKENS;
-            let start = a.layout.v_offset(a.layer, block, self.kv_head);
-            // Positions past the last query are not written yet: whatever is there must not be read.
-            let n = (seen.1 - position).min(BLOCK_TOKENS);
-            let values = a.pool[start..start + n * stride].as_chunks::<LANES>().0;
-            let p = &p[position - segment..];
-            let mut row = 0;
-            while row < self.n_rows() {
-                let (p, weighted) = (&p[row * SEGMENT..], &mut weighted[row * stride..]);
-                row += match rows_at_once::<S>(self.n_rows() - row) {
-                    8 => weigh_rows::<S, 8>(simd, values, p, weighted, stride),
-                    4 => weigh_rows::<S, 4>(simd, values, p, weighted, stride),
-                    2 => weigh_rows::<S, 2>(simd, values, p, weighted, stride),
-                    _ => weigh_rows::<S, 1>(simd, values, p, weighted, stride),
-                };
-            }
+        let mut sums = Sums { vectors: weighted.as_chunks_mut().0, stride: stride / LANES };
+        for read in reads {
+            let start = a.layout.v_offset(a.layer, read.block, self.kv_head);
+            let values = a.pool[start..start + read.n_positions * stride].as_chunks().0;
+            let values = Halves { vectors: values, n_vectors: stride / LANES };
+            add_product(simd, read.rows.clone(), |row| &p[row * SEGMENT + read.at..], values, &mut sums);
         }
     }
 
@@ -308,48 +317,42 @@ fn exp_of<S: Simd>(simd: S, x: f32) -> f32 {
     lanes[0]
 }
 
-/// The blocks that hold positions `seen`, with their places in the sequence.
-#[inline(always)]
-fn blocks_of(blocks: &[BlockId], seen: (usize, usize)) -> impl Iterator<Item = (usize, BlockId)> {
-    let (first, end) = (seen.0 / BLOCK_TOKENS, seen.1.div_ceil(BLOCK_TOKENS));
-    (first..end).zip(blocks[first..end].iter().copied())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::attention::Stacks;
+    use crate::kernel::kv::KvLayout;
+    use crate::types::Span;
 
-/// How many of the rows that are left are computed together: as many as the registers hold.
-#[inline(always)]
-fn rows_at_once<S: Simd>(left: usize) -> usize {
-    match S::MAX_ROWS {
-        8.. if left >= 8 => 8,
-        8.. if left >= 4 => 4,
-        4.. if left >= 2 => 2,
-        _ => 1,
+    /// What the only stack of `spans` (blocks, position of the one new token) reads for its `block_idx`th blocks, as
+    /// `block: rows, positions`.
+    #[track_caller]
+    fn check(spans: &[(&[u32], usize)], window: Option<usize>, block_idx: usize, want: &str) {
+        let span = |&(blocks, start): &(&[u32], usize)| {
+            let blocks = blocks.iter().map(|&block| BlockId(block)).collect();
+            Span { start, n_tokens: 1, blocks, logit_rows: vec![] }
+        };
+        let spans: Vec<Span> = spans.iter().map(span).collect();
+        let (layout, stacks) = (KvLayout { n_layers: 1, n_kv_heads: 1, head_dim: 8 }, Stacks::new(&spans, 2));
+        let attention =
+            Attention { layout, layer: 0, n_heads: 2, scale: 1.0, softcap: None, window, pool: &[], stacks: &stacks };
+        let out = SharedMut::new(&mut []);
+        let item = Item { attention: &attention, queries: stacks.stack(0), kv_head: 0, q: &[], out: &out };
+        let mut reads = Vec::new();
+        item.plan(block_idx, &mut reads);
+        let show = |read: &Read| format!("{}: {:?}, {}", read.block.0, read.rows, read.n_positions);
+        assert_eq!(reads.iter().map(show).collect::<Vec<_>>().join(" | "), want);
     }
-}
 
-/// Adds a block's values, weighted, to `M` rows and returns `M`. `p` and `weighted` start at the first row.
-#[inline(always)]
-fn weigh_rows<S: Simd, const M: usize>(
-    simd: S,
-    values: &[[f16; LANES]],
-    p: &[f32],
-    weighted: &mut [f32],
-    stride: usize,
-) -> usize {
-    let per_position = stride / LANES;
-    let n = values.len() / per_position;
-    let p: [&[f32]; M] = std::array::from_fn(|m| &p[m * SEGMENT..][..n]);
-    let weighted = weighted.as_chunks_mut::<LANES>().0;
-    for i in 0..per_position {
-        let mut sums: [S::F; M] = std::array::from_fn(|m| simd.load(&weighted[m * per_position + i]));
-        for t in 0..n {
-            let v = simd.load_f16(&values[t * per_position + i]);
-            for m in 0..M {
-                sums[m] = simd.fma(simd.splat(p[m][t]), v, sums[m]);
-            }
-        }
-        for m in 0..M {
-            simd.store(sums[m], &mut weighted[m * per_position + i]);
-        }
+    #[test]
+    fn a_shared_block_is_read_once() {
+        let forks: [(&[u32], usize); 4] = [(&[0, 1, 2], 64), (&[0, 1, 3], 65), (&[0, 4], 40), (&[0, 5, 6], 95)];
+        check(&forks, None, 0, "0: 0..8, 32");
+        check(&forks, None, 1, "1: 0..4, 32 | 4: 4..6, 9 | 5: 6..8, 32");
+        check(&forks, None, 2, "2: 0..2, 1 | 3: 2..4, 2 | 6: 6..8, 32");
+        check(&forks, None, 3, "");
+        // Windows end where they end: positions 25, 26, 1 and 56 are the first seen.
+        check(&forks, Some(40), 0, "0: 0..6, 32");
+        check(&forks, Some(33), 0, "0: 4..6, 32");
     }
-    M
 }

@@ -65,6 +65,7 @@ impl Simd for Avx2 {
     type F = F;
     type I = I;
     const MAX_ROWS: usize = 4;
+    const N_VECTORS: usize = 8;
 
     #[inline(always)]
     fn splat(self, x: f32) -> F {

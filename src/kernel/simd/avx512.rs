@@ -32,6 +32,7 @@ impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
     const MAX_ROWS: usize = 8;
+    const N_VECTORS: usize = 32;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {

@@ -62,6 +62,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     type I: Copy;
     /// Rows of activations that the registers of this instruction set hold at once in a matrix product.
     const MAX_ROWS: usize;
+    /// Vectors that the registers hold at once.
+    const N_VECTORS: usize;
 
     fn splat(self, x: f32) -> Self::F;
     fn load(self, x: &[f32; LANES]) -> Self::F;

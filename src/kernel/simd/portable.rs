@@ -16,6 +16,7 @@ impl Simd for Portable {
     type F = [f32; LANES];
     type I = [i32; LANES];
     const MAX_ROWS: usize = 1;
+    const N_VECTORS: usize = 8;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {

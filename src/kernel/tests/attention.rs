@@ -1,7 +1,7 @@
 //! Attention against its definition in `f64`, and its independence of batch, chunks, threads and blocks.
 
 use super::super::attention::attention_on;
-use super::super::{Attention, Isa, KvLayout, Threads, attention};
+use super::super::{Attention, Isa, KvLayout, Stacks, Threads, attention};
 use super::{Random, assert_close, assert_same_bits, on_every_isa};
 use crate::types::{BLOCK_TOKENS, BlockId, Span};
 use half::f16;
@@ -50,7 +50,7 @@ impl Case {
         Self { layout, n_heads, softcap: None, window: None, pool, past, spans, q }
     }
 
-    fn attention<'a>(&'a self, spans: &'a [Span]) -> Attention<'a> {
+    fn attention<'a>(&'a self, stacks: &'a Stacks<'a>) -> Attention<'a> {
         Attention {
             layout: self.layout,
             layer: LAYER,
@@ -59,8 +59,20 @@ impl Case {
             softcap: self.softcap,
             window: self.window,
             pool: &self.pool,
-            spans,
+            stacks,
         }
+    }
+
+    fn stacks<'a>(&self, spans: &'a [Span]) -> Stacks<'a> {
+        Stacks::new(spans, self.n_heads / self.layout.n_kv_heads)
+    }
+
+    /// Makes the first blocks of sequence `child` those of `parent`.
+    fn share(&mut self, parent: usize, child: usize, n_blocks: usize) {
+        let blocks = self.spans[parent].blocks[..n_blocks].to_vec();
+        self.spans[child].blocks[..n_blocks].copy_from_slice(&blocks);
+        let rows = self.past[parent][..n_blocks * BLOCK_TOKENS].to_vec();
+        self.past[child][..n_blocks * BLOCK_TOKENS].clone_from_slice(&rows);
     }
 
     fn token_len(&self) -> usize {
@@ -103,7 +115,7 @@ impl Case {
 
 fn run(case: &Case, isa: Isa, spans: &[Span], q: &[f32], threads: &Threads) -> Vec<f32> {
     let mut out = vec![f32::NAN; q.len()];
-    attention_on(isa, &case.attention(spans), q, &mut out, threads);
+    attention_on(isa, &case.attention(&case.stacks(spans)), q, &mut out, threads);
     out
 }
 
@@ -132,6 +144,19 @@ fn attention_equals_its_definition_on_every_instruction_set() {
     }
 }
 
+/// Every token in a pass of its own.
+fn one_by_one(case: &Case, isa: Isa, threads: &Threads) -> Vec<f32> {
+    let mut alone = Vec::new();
+    let mut q = case.q.chunks(case.token_len());
+    for span in &case.spans {
+        for i in 0..span.n_tokens {
+            let span = Span { start: span.start + i, n_tokens: 1, ..span.clone() };
+            alone.extend(run(case, isa, &[span], q.next().expect("one row per token"), threads));
+        }
+    }
+    alone
+}
+
 #[test]
 fn a_token_does_not_depend_on_batch_chunks_or_threads() {
     let (one, many) = (Threads::new(1), Threads::new(3));
@@ -141,16 +166,73 @@ fn a_token_does_not_depend_on_batch_chunks_or_threads() {
             let whole = run(&case, isa, &case.spans, &case.q, &many);
             // A few rows on many threads are cut up by segments, on one thread they are not.
             for threads in [&one, &many] {
-                let mut alone = Vec::new();
-                let mut q = case.q.chunks(case.token_len());
-                for span in &case.spans {
-                    for i in 0..span.n_tokens {
-                        let span = Span { start: span.start + i, n_tokens: 1, ..span.clone() };
-                        alone.extend(run(&case, isa, &[span], q.next().expect("one row per token"), threads));
-                    }
-                }
-                assert_same_bits(isa.name(), &whole, &alone);
+                assert_same_bits(isa.name(), &whole, &one_by_one(&case, isa, threads));
             }
+        }
+    }
+}
+
+/// Ragged sequences, most of which are forks of an earlier one, within a segment or past some.
+fn random_forks(seed: u64, heads: [usize; 3]) -> Case {
+    let mut random = Random(seed);
+    let mut below = |n: usize| (usize::from(u16::from_le_bytes([random.byte(), random.byte()])) * n) >> 16;
+    let sequences: Vec<(usize, usize)> = (0..2 + below(8))
+        .map(|_| {
+            let n_tokens = 1 + [0, 0, 4, 40][below(4)];
+            (n_tokens + below(800), n_tokens)
+        })
+        .collect();
+    let mut case = Case::new(heads, &sequences);
+    for child in 1..sequences.len() {
+        let parent = below(child);
+        let n_full = sequences[child].0.min(sequences[parent].0) / BLOCK_TOKENS;
+        if below(4) > 0 {
+            case.share(parent, child, below(n_full + 1));
+        }
+    }
+    case
+}
+
+#[test]
+fn a_token_does_not_depend_on_who_shares_its_past() {
+    let threads = [1, 2, 5].map(Threads::new);
+    for seed in 0..12 {
+        let heads = [[6, 1, 16], [7, 1, 24], [4, 2, 40], [3, 3, 8]][seed % 4];
+        let window = [None, Some(300), Some(40)][seed % 3];
+        let softcap = (seed % 5 == 4).then_some(2.0);
+        let case = Case { window, softcap, ..random_forks(seed as u64, heads) };
+        let name = format!("seed {seed}");
+        let got = on_every_isa(&name, |isa| one_by_one(&case, isa, &threads[0]));
+        assert_close(&name, &got, &case.reference(), 1e-5);
+        for threads in &threads {
+            let together = on_every_isa(&name, |isa| run(&case, isa, &case.spans, &case.q, threads));
+            assert_same_bits(&format!("{name}, {} threads", threads.n_threads()), &together, &got);
+        }
+    }
+}
+
+#[test]
+fn forks_of_a_long_prefix_get_what_copies_of_it_give() {
+    let threads = [1, 2, 5].map(Threads::new);
+    for (heads, n_forks) in [([12, 2, 16], 17), ([9, 3, 16], 5), ([4, 4, 16], 33)] {
+        let sequences: Vec<(usize, usize)> = (0..n_forks).map(|i| (600 + 7 * i, 1)).collect();
+        let copies = Case::new(heads, &sequences);
+        let mut forks = Case::new(heads, &sequences);
+        for child in 1..n_forks {
+            forks.share(0, child, 600 / BLOCK_TOKENS);
+        }
+        let mut pool = copies.pool.clone();
+        let len = copies.layout.block_len();
+        for (fork, copy) in forks.spans.iter().zip(&copies.spans) {
+            for (from, to) in fork.blocks.iter().zip(&copy.blocks) {
+                let from = &forks.pool[from.0 as usize * len..][..len];
+                pool[to.0 as usize * len..][..len].copy_from_slice(from);
+            }
+        }
+        let copies = Case { pool, ..copies };
+        for threads in &threads {
+            let run = |case: &Case| on_every_isa("forks", |isa| run(case, isa, &case.spans, &case.q, threads));
+            assert_same_bits(&format!("{heads:?}"), &run(&forks), &run(&copies));
         }
     }
 }
@@ -160,7 +242,7 @@ fn where_a_block_lies_does_not_matter() {
     let case = Case::new([4, 2, 16], &[(100, 10)]);
     let threads = Threads::new(1);
     let mut got = vec![0.0; case.q.len()];
-    attention(&case.attention(&case.spans), &case.q, &mut got, &threads);
+    attention(&case.attention(&case.stacks(&case.spans)), &case.q, &mut got, &threads);
     // The same sequence, block by block in the opposite order in memory.
     let len = case.layout.block_len();
     let pool: Vec<f16> = case.pool.chunks(len).rev().flatten().copied().collect();
@@ -170,7 +252,7 @@ fn where_a_block_lies_does_not_matter() {
         block.0 = n_blocks as u32 - 1 - block.0;
     }
     let mut want = vec![0.0; case.q.len()];
-    attention(&Attention { pool: &pool, ..case.attention(&spans) }, &case.q, &mut want, &threads);
+    attention(&Attention { pool: &pool, ..case.attention(&case.stacks(&spans)) }, &case.q, &mut want, &threads);
     assert_same_bits("moved blocks", &got, &want);
 }
 
