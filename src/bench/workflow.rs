@@ -79,6 +79,8 @@ pub struct WorkflowReport {
     pub kv_peak_bytes: Option<u64>,
     /// Share of the generated tokens that a grammar forced.
     pub forced_share: Option<f64>,
+    /// Share of the generated tokens that were guessed right beforehand.
+    pub drafted_share: Option<f64>,
     /// Makespans of all samples, in order of time.
     pub samples_s: Vec<f64>,
 }
@@ -88,6 +90,7 @@ pub struct WorkflowReport {
 pub(super) struct Totals {
     pub n_prefilled: u64,
     pub n_forced: Option<u64>,
+    pub n_drafts_right: Option<u64>,
     pub n_passes: Option<u64>,
     pub n_spans: Option<u64>,
     pub kv_peak_bytes: Option<u64>,
@@ -208,6 +211,7 @@ fn sample_of(
         gap_max_ms: gaps.last().copied(),
         kv_peak_bytes: after.kv_peak_bytes,
         forced_share: ratio(grown(|totals| totals.n_forced), Some(n_decoded as u64)),
+        drafted_share: ratio(grown(|totals| totals.n_drafts_right), Some(n_decoded as u64)),
         samples_s: Vec::new(),
     })
 }
@@ -274,6 +278,7 @@ impl Completer for OwnEngine<'_> {
         Totals {
             n_prefilled: stats.n_prefilled,
             n_forced: Some(stats.n_forced),
+            n_drafts_right: Some(stats.n_drafts_right),
             n_passes: Some(stats.n_passes),
             n_spans: Some(stats.n_spans),
             kv_peak_bytes: Some(stats.kv_blocks_peak as u64 * stats.kv_block_bytes),

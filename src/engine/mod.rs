@@ -140,11 +140,13 @@ pub struct Features {
     pub reuse: bool,
     /// A sequence waits for another one that is just computing a prefix that both have.
     pub join: bool,
+    /// Tokens that are easily guessed are checked instead of drawn one by one.
+    pub draft: bool,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { reuse: true, join: true }
+        Self { reuse: true, join: true, draft: true }
     }
 }
 

@@ -10,7 +10,7 @@ use super::stop::StopFilter;
 use super::stream::{Completion, Delta, Sink};
 use super::{Error, Tag};
 use crate::cache::Keep;
-use crate::sample::{self, Constraint, Pick, Sampler};
+use crate::sample::{self, Constraint, Luck, Pick, Sampler};
 use crate::schedule::{self, Running};
 use crate::tokenizer::{Detokenizer, Tokenizer};
 use crate::types::{BlockId, Finish, SequenceId, Token, Usage};
@@ -23,6 +23,8 @@ pub(super) struct Sequence {
     pub program: u64,
     /// Tokens that the work behind it will take.
     pub urgency: u64,
+    /// How well its guesses did.
+    pub luck: Luck,
     /// Passes since it last got on, or since it was submitted.
     pub n_passed_over: u64,
     /// Prompt and generated tokens.
@@ -56,6 +58,14 @@ pub(super) struct Sequence {
     sink: Sink,
 }
 
+/// What the draws of one pass brought.
+#[derive(Default)]
+pub(super) struct Draws {
+    pub drawn: Vec<Drawn>,
+    /// Leading tokens of the guess that turned out right.
+    pub n_right: usize,
+}
+
 /// What a draw brought.
 pub(super) struct Drawn {
     pick: Pick,
@@ -63,9 +73,10 @@ pub(super) struct Drawn {
     forced: Vec<Token>,
 }
 
-impl Drawn {
+impl Draws {
+    /// Tokens that the grammar forced.
     pub fn n_forced(&self) -> usize {
-        self.forced.len()
+        self.drawn.iter().map(|drawn| drawn.forced.len()).sum()
     }
 }
 
@@ -77,6 +88,7 @@ impl Sequence {
             tag: Tag::default(),
             program: id.0,
             urgency: 0,
+            luck: Luck::default(),
             n_passed_over: 0,
             tokens: Vec::new(),
             n_prompt: 0,
@@ -122,11 +134,43 @@ impl Sequence {
         Ok(self.extend(&forced, n_ctx))
     }
 
+    /// A guess at the next tokens, `n_most` at most, and never more than may be generated after the next one.
+    pub fn draft(&self, n_most: usize) -> Vec<Token> {
+        let n_left = self.max_tokens.saturating_sub(self.usage.decoded_tokens + 1);
+        sample::draft(&self.tokens, n_most.min(n_left)).to_vec()
+    }
+
+    /// Draws from the logits after the last token and, as long as the guess was right, from those after each guessed
+    /// one: just what drawing in one pass after the other gives. `logits`: `[1 + drafts.len()][n_vocab]`.
+    ///
+    /// # Errors
+    /// Those of the first draw; a later one's comes again in the next pass.
+    pub fn draw_all(&mut self, logits: &mut [f32], drafts: &[Token]) -> Result<Draws, sample::Error> {
+        let n_vocab = logits.len() / (1 + drafts.len());
+        let mut draws = Draws::default();
+        loop {
+            let drawn = match self.draw(&mut logits[draws.n_right * n_vocab..][..n_vocab]) {
+                Ok(drawn) => drawn,
+                Err(error) if draws.drawn.is_empty() => return Err(error),
+                Err(_) => return Ok(draws),
+            };
+            let is_end =
+                self.tokenizer.is_end(drawn.pick.token) || self.constraint.as_ref().is_some_and(Constraint::is_stopped);
+            let appended = [&[drawn.pick.token], drawn.forced.as_slice()].concat();
+            let n_same = appended.iter().zip(&drafts[draws.n_right..]).take_while(|(a, b)| a == b).count();
+            draws.n_right += n_same;
+            draws.drawn.push(drawn);
+            if is_end || n_same < appended.len() {
+                return Ok(draws);
+            }
+        }
+    }
+
     /// Draws the next token. `logits`, one per token of the vocabulary, are scratch space afterwards.
     ///
     /// # Errors
     /// The grammar's, or that no token is left.
-    pub fn draw(&mut self, logits: &mut [f32]) -> Result<Drawn, sample::Error> {
+    fn draw(&mut self, logits: &mut [f32]) -> Result<Drawn, sample::Error> {
         let mask = self.constraint.as_mut().map(Constraint::mask).transpose()?;
         // The head may have more rows than there are tokens.
         let n_vocab = self.tokenizer.n_vocab().min(logits.len());
@@ -146,8 +190,20 @@ impl Sequence {
         Ok(Drawn { forced: self.forced()?, pick })
     }
 
+    /// Appends what the draws of a pass brought, and says whether the sequence has ended.
+    pub fn commit_all(&mut self, draws: Draws, n_drafts: usize, n_ctx: usize) -> Option<Finish> {
+        match n_drafts {
+            0 => self.luck.rest(),
+            _ => self.luck.note(draws.n_right, n_drafts),
+        }
+        let finish = draws.drawn.into_iter().find_map(|drawn| self.commit(drawn, n_ctx));
+        // A stop string may end it before the last of them.
+        self.n_computed = (self.n_computed + draws.n_right).min(self.tokens.len());
+        finish
+    }
+
     /// Appends what was drawn, sends it, and says whether the sequence has ended.
-    pub fn commit(&mut self, drawn: Drawn, n_ctx: usize) -> Option<Finish> {
+    fn commit(&mut self, drawn: Drawn, n_ctx: usize) -> Option<Finish> {
         let Drawn { pick, forced } = drawn;
         self.is_decoding = true;
         self.n_drawn += 1;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sequence::Draws;
 use crate::cache::ArchiveStats;
 
 /// Counts since the engine started, and its state after the latest pass.
@@ -15,6 +16,10 @@ pub struct Stats {
     pub n_decoded: u64,
     /// Tokens that a grammar forced.
     pub n_forced: u64,
+    /// Tokens that were guessed and computed along.
+    pub n_drafted: u64,
+    /// Those of them that were right.
+    pub n_drafts_right: u64,
     /// Forward passes.
     pub n_passes: u64,
     /// Sequences in all passes together.
@@ -42,6 +47,14 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Counts the draws of one sequence in a pass, that had so many guesses.
+    pub(super) fn count(&mut self, draws: &Draws, n_drafts: usize) {
+        self.n_decoded += draws.drawn.len() as u64;
+        self.n_forced += draws.n_forced() as u64;
+        self.n_drafted += n_drafts as u64;
+        self.n_drafts_right += draws.n_right as u64;
+    }
+
     /// Mean number of sequences in a pass.
     pub fn occupancy(&self) -> f64 {
         self.n_spans as f64 / (self.n_passes.max(1)) as f64

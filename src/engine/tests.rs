@@ -30,7 +30,8 @@ impl Bench {
         let tokenizer = Tokenizer::from_gguf(gguf.metadata()).unwrap();
         let load = model::LoadOptions { n_ctx: options.n_ctx, precision: options.precision, ..Default::default() };
         let model = Model::load(&gguf, load).unwrap();
-        let (engine, worker, inbox) = Engine::assemble(model, tokenizer, None, options).unwrap();
+        let (engine, mut worker, inbox) = Engine::assemble(model, tokenizer, None, options).unwrap();
+        worker.n_drafts = Some(0);
         Self { engine, worker, inbox }
     }
 
@@ -521,6 +522,42 @@ fn what_is_kept_is_on_disk_when_the_last_handle_is_gone() {
 }
 
 #[test]
+fn guesses_change_no_token() {
+    let run = |n_drafts: usize, requests: Vec<Request>| {
+        let features = Features { draft: n_drafts > 0, ..Features::default() };
+        let mut bench = Bench::new(&EngineOptions { features, max_batch_tokens: 64, ..Default::default() });
+        bench.worker.n_drafts = Some(n_drafts);
+        let ends = bench.all(requests);
+        bench.check_balance();
+        (ends, bench.engine.stats())
+    };
+    // Texts that repeat themselves, so that there is something to guess; greedy, drawn, under grammars, with stops.
+    let mut requests = mixed(12, 5);
+    for (i, request) in requests.iter_mut().enumerate() {
+        let piece = noise(9, i as u64 % 3);
+        request.prompt = Prompt::Tokens(piece.iter().cycle().take(40 + i).copied().collect());
+        request.max_tokens = request.max_tokens.max(40);
+    }
+    requests.push(tokens(noise(9, 1).iter().cycle().take(60).copied().collect::<Vec<_>>(), 200));
+    let (plain, without) = run(0, requests.clone());
+    assert_eq!((without.n_drafted, without.n_drafts_right), (0, 0));
+    for n_drafts in [1, 3, 8] {
+        let (guessed, stats) = run(n_drafts, requests.clone());
+        assert!(stats.n_drafts_right > 20 && stats.n_drafts_right <= stats.n_drafted, "{stats:?}");
+        assert!(stats.n_passes < without.n_passes, "{} passes, {} without", stats.n_passes, without.n_passes);
+        for (i, (guessed, plain)) in guessed.iter().zip(&plain).enumerate() {
+            let (guessed, plain) = (guessed.as_ref().unwrap(), plain.as_ref().unwrap());
+            assert_eq!(
+                (&guessed.tokens, &guessed.text),
+                (&plain.tokens, &plain.text),
+                "request {i}, {n_drafts} drafts"
+            );
+            assert_eq!((guessed.finish, guessed.mean_logprob), (plain.finish, plain.mean_logprob));
+        }
+    }
+}
+
+#[test]
 fn available_memory_is_read_from_meminfo() {
     for (text, want) in [
         ("MemTotal: 100 kB\nMemAvailable:    2048 kB\n", Some(2 << 20)),
@@ -551,6 +588,7 @@ proptest! {
             bench.all(requests.iter().step_by(2).cloned().collect());
         }
         let mut bench = Bench::with_blocks_and_folder(n_blocks, max_running, kv_folder);
+        bench.worker.n_drafts = Some(seed as usize % 4);
         let mut streams: Vec<(usize, TokenStream)> = Vec::new();
         for (i, &(kind, n_turns)) in moves.iter().enumerate() {
             match (kind, streams.len()) {

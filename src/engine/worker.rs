@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::history::History;
 use super::load::n_kv_blocks;
-use super::sequence::{Drawn, Sequence};
+use super::sequence::{Draws, Sequence};
 use super::{EngineOptions, Error, Features, Shared, Stats};
 use crate::cache::{Archive, Cache, Clerk, KvPool};
 use crate::model::{Logits, Model};
@@ -55,13 +55,25 @@ pub(super) struct Worker {
     max_running: usize,
     n_ctx: usize,
     features: Features,
+    /// So many guesses whatever they are worth, so that a test does not hang on the clock.
+    #[cfg(test)]
+    pub n_drafts: Option<usize>,
     shared: Arc<Shared>,
 }
 
-/// The tokens that one pass computes: for each share, the index of its sequence in `running`.
+/// The tokens that one pass computes.
 struct Pass {
-    shares: Vec<(usize, Share)>,
+    parts: Vec<Part>,
     batch: Batch,
+}
+
+/// What one sequence has in a pass.
+struct Part {
+    /// Index in `running`.
+    at: usize,
+    share: Share,
+    /// Guesses at the tokens after those of the share.
+    drafts: Vec<Token>,
 }
 
 impl Pass {
@@ -102,6 +114,8 @@ impl Worker {
             max_running: options.max_running,
             n_ctx,
             features: options.features,
+            #[cfg(test)]
+            n_drafts: None,
             shared,
         })
     }
@@ -141,7 +155,7 @@ impl Worker {
         self.drop_cancelled();
         self.admit();
         let pass = self.schedule();
-        if pass.shares.is_empty() {
+        if pass.parts.is_empty() {
             return;
         }
         let started = Instant::now();
@@ -322,79 +336,104 @@ impl Worker {
     }
 
     fn plan(&mut self, shares: Vec<Share>) -> Pass {
-        let mut pass = Pass { shares: Vec::with_capacity(shares.len()), batch: Batch::default() };
+        let mut parts = Vec::with_capacity(shares.len());
+        let mut load = Load::default();
         self.running.iter_mut().for_each(|sequence| sequence.n_passed_over += 1);
         for share in shares {
             let at = self.running.partition_point(|sequence| sequence.id < share.id);
             let sequence = &mut self.running[at];
-            let start = sequence.n_computed;
-            let end = start + share.n_tokens;
+            let end = sequence.n_computed + share.n_tokens;
             self.cache.grow(&mut sequence.blocks, end).expect("the schedule stays within the available blocks");
-            let is_through = end == sequence.tokens.len();
             sequence.n_passed_over = 0;
-            pass.batch.tokens.extend_from_slice(&sequence.tokens[start..end]);
-            pass.batch.spans.push(Span {
-                start,
-                n_tokens: share.n_tokens,
-                blocks: sequence.blocks.clone(),
-                logit_rows: if is_through { vec![share.n_tokens - 1] } else { vec![] },
-            });
-            pass.shares.push((at, share));
+            load = load.with(share.n_tokens, sequence.n_computed);
+            parts.push(Part { at, share, drafts: Vec::new() });
         }
-        pass
+        if self.features.draft {
+            self.add_drafts(&mut parts, load);
+        }
+        let mut batch = Batch::default();
+        for part in &parts {
+            let sequence = &self.running[part.at];
+            let (start, n_tokens) = (sequence.n_computed, part.share.n_tokens);
+            let end = start + n_tokens;
+            let is_through = end == sequence.tokens.len();
+            batch.tokens.extend(sequence.tokens[start..end].iter().chain(&part.drafts));
+            batch.spans.push(Span {
+                start,
+                n_tokens: n_tokens + part.drafts.len(),
+                blocks: sequence.blocks.clone(),
+                logit_rows: if is_through { (n_tokens - 1..n_tokens + part.drafts.len()).collect() } else { vec![] },
+            });
+        }
+        Pass { parts, batch }
     }
 
-    /// One draw for each sequence whose tokens are all computed, in order of shares.
-    fn sample(&mut self, pass: &Pass, logits: &mut Logits) -> Vec<Option<Result<Drawn, Error>>> {
-        let mut rows = logits.rows.chunks_exact_mut(logits.n_vocab.max(1));
+    /// Guesses for the sequences that decode, where they are worth their rows and there is room for them.
+    fn add_drafts(&mut self, parts: &mut [Part], load: Load) {
+        let n_sequences = parts.len();
+        for Part { at, share, drafts } in parts {
+            let sequence = &mut self.running[*at];
+            if !sequence.is_decoding || sequence.n_computed + share.n_tokens < sequence.tokens.len() {
+                continue;
+            }
+            let n_worth = self.cost.n_drafts(load, sequence.n_computed, n_sequences, sequence.luck.rate());
+            #[cfg(test)]
+            let n_worth = self.n_drafts.unwrap_or(n_worth);
+            *drafts = sequence.draft(n_worth.min(self.n_ctx.saturating_sub(sequence.tokens.len())));
+            let end = sequence.tokens.len() + drafts.len();
+            if self.cache.grow(&mut sequence.blocks, end).is_err() {
+                drafts.clear();
+            }
+        }
+    }
+
+    /// The draws of each sequence whose tokens are all computed, in order of parts.
+    fn sample(&mut self, pass: &Pass, logits: &mut Logits) -> Vec<Option<Result<Draws, Error>>> {
+        let mut rest = logits.rows.as_mut_slice();
         let mut sequences: Vec<Option<&mut Sequence>> = self.running.iter_mut().map(Some).collect();
-        let jobs: Vec<_> = pass
-            .shares
-            .iter()
-            .zip(&pass.batch.spans)
-            .map(|((at, _), span)| {
-                let row = if span.logit_rows.is_empty() { None } else { rows.next() };
-                Mutex::new((sequences[*at].take().zip(row), None))
-            })
-            .collect();
+        let mut jobs = Vec::with_capacity(pass.parts.len());
+        for (part, span) in pass.parts.iter().zip(&pass.batch.spans) {
+            let (rows, after) = rest.split_at_mut(span.logit_rows.len() * logits.n_vocab);
+            rest = after;
+            let sequence = sequences[part.at].take().filter(|_| !rows.is_empty());
+            jobs.push(Mutex::new((sequence, rows, None)));
+        }
         self.model.threads().parallel_for(jobs.len(), |i| {
-            let (job, drawn) = &mut *jobs[i].lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((sequence, row)) = job {
-                *drawn = Some(sequence.draw(row).map_err(Error::Sample));
+            let (sequence, rows, draws) = &mut *jobs[i].lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(sequence) = sequence {
+                *draws = Some(sequence.draw_all(rows, &pass.parts[i].drafts).map_err(Error::Sample));
             }
         });
-        jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner).1).collect()
+        jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner).2).collect()
     }
 
     /// Notes what was computed and drawn, and ends what has ended.
-    fn commit(&mut self, pass: &Pass, drawn: Vec<Option<Result<Drawn, Error>>>) {
+    fn commit(&mut self, pass: &Pass, draws: Vec<Option<Result<Draws, Error>>>) {
         self.stats.n_passes += 1;
-        self.stats.n_spans += pass.shares.len() as u64;
+        self.stats.n_spans += pass.parts.len() as u64;
         let mut ended: Vec<(SequenceId, Result<Finish, Error>)> = Vec::new();
-        for ((at, share), drawn) in pass.shares.iter().zip(drawn) {
-            let sequence = &mut self.running[*at];
-            if !sequence.is_decoding {
-                self.stats.n_prefilled += share.n_tokens as u64;
+        for (part, draws) in pass.parts.iter().zip(draws) {
+            let sequence = &mut self.running[part.at];
+            let (was_decoding, n_full) = (sequence.is_decoding, sequence.n_computed / BLOCK_TOKENS);
+            self.stats.n_prefilled += if was_decoding { 0 } else { part.share.n_tokens as u64 };
+            sequence.n_computed += part.share.n_tokens;
+            match draws {
+                None => {}
+                Some(Err(error)) => ended.push((part.share.id, Err(error))),
+                Some(Ok(draws)) => {
+                    self.stats.count(&draws, part.drafts.len());
+                    let finish = sequence.commit_all(draws, part.drafts.len(), self.n_ctx);
+                    ended.extend(finish.map(|finish| (part.share.id, Ok(finish))));
+                }
             }
-            let n_full = sequence.n_computed / BLOCK_TOKENS;
-            sequence.n_computed += share.n_tokens;
             // Others may join from here on; a decoding sequence is recorded block by block.
-            if !sequence.is_decoding || sequence.n_computed / BLOCK_TOKENS > n_full {
+            if !was_decoding || sequence.n_computed / BLOCK_TOKENS > n_full {
                 let known = &sequence.tokens[..sequence.n_computed];
                 self.cache.insert(known, &sequence.blocks);
             }
             if let Some(archive) = &mut self.archive {
                 let Sequence { keep, tokens, blocks, n_computed, .. } = sequence;
                 archive.keep(keep, tokens, blocks, *n_computed, &self.pool);
-            }
-            match drawn {
-                None => {}
-                Some(Err(error)) => ended.push((share.id, Err(error))),
-                Some(Ok(drawn)) => {
-                    self.stats.n_decoded += 1;
-                    self.stats.n_forced += drawn.n_forced() as u64;
-                    ended.extend(sequence.commit(drawn, self.n_ctx).map(|finish| (share.id, Ok(finish))));
-                }
             }
         }
         for (id, end) in ended {
@@ -404,8 +443,8 @@ impl Worker {
     }
 
     fn fail_all(&mut self, pass: &Pass, error: &Error) {
-        for (_, share) in &pass.shares {
-            let sequence = self.take_running(share.id);
+        for part in &pass.parts {
+            let sequence = self.take_running(part.share.id);
             self.retire(sequence, Err(error.clone()));
         }
     }

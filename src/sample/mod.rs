@@ -7,6 +7,7 @@
 //! batch and on every machine; a masked token is never drawn; equal logits are resolved towards the lower id.
 //! Must not know: the model, the KV cache, the scheduler, who reads the tokens.
 
+mod draft;
 mod grammar;
 mod mask;
 mod numeric;
@@ -16,6 +17,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use draft::{Luck, draft};
 pub use grammar::{Constraint, Grammars};
 pub use mask::Mask;
 pub use random::Random;

@@ -31,6 +31,9 @@ const MIN_ROOM: usize = 8;
 /// Prompt tokens of such a pass while nothing is known yet.
 const FIRST_ROOM: usize = 32;
 
+/// Guessed tokens of one sequence in a pass.
+const MAX_DRAFTS: usize = 8;
+
 /// A fitted model of the time of a pass.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
@@ -99,6 +102,20 @@ impl Cost {
     }
 }
 
+impl Cost {
+    /// How many guessed tokens of one sequence are worth computing in a pass with the load `pass` and so many sequences,
+    /// if `rate` of them turn out right.
+    ///
+    /// A right one saves the sequence a pass; the pass would have served the others too, so it is their share of it that
+    /// is saved. Without a prediction, none.
+    pub fn n_drafts(&self, pass: Load, n_attended: usize, n_sequences: usize, rate: f64) -> usize {
+        let Some(base) = self.predict_ms(pass) else { return 0 };
+        let per_token = self.predict_ms(pass.with(16, n_attended)).map_or(0.0, |ms| (ms - base) / 16.0);
+        let worth = base / n_sequences.max(1) as f64;
+        (1..=MAX_DRAFTS).take_while(|&i| rate.powi(i as i32) * worth > per_token).count()
+    }
+}
+
 fn dot(a: &[f64; N], b: &[f64; N]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
@@ -154,6 +171,17 @@ mod tests {
         assert_eq!(Cost::default().room(decoding, 2000, 256), FIRST_ROOM);
         // However slow prompts are, they get on.
         assert_eq!(cost.room(Load::default().with(1, 1), 4_000_000, 256), MIN_ROOM);
+    }
+
+    #[test]
+    fn guesses_have_to_be_worth_their_rows() {
+        let cost = fitted(200, usize::MAX);
+        // 42 ms a pass, 2.1 ms a token.
+        let alone = Load::default().with(1, 1000);
+        let n_drafts = |n_sequences, rate| cost.n_drafts(alone, 1000, n_sequences, rate);
+        assert_eq!((n_drafts(1, 0.9), n_drafts(1, 0.5), n_drafts(1, 0.02)), (MAX_DRAFTS, 4, 0));
+        assert_eq!((n_drafts(16, 0.9), n_drafts(32, 0.9)), (2, 0));
+        assert_eq!(Cost::default().n_drafts(alone, 1000, 1, 0.9), 0);
     }
 
     #[test]

@@ -48,6 +48,8 @@ enum Feature {
     Reuse,
     /// A prefix that another sequence is just computing is computed twice
     Join,
+    /// Every token is drawn in a pass of its own
+    Draft,
 }
 
 /// Runs the command.
@@ -66,6 +68,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
             let features = Features {
                 reuse: !args.without.contains(&Feature::Reuse),
                 join: !args.without.contains(&Feature::Join),
+                draft: !args.without.contains(&Feature::Draft),
             };
             let options = EngineOptions { features, ..args.engine.options() };
             let engine = loading::open(Some(&args.model), settings, &options)?;
@@ -110,6 +113,7 @@ fn lines(report: &WorkflowReport) -> String {
                 number(report.gap_max_ms, " ms")
             ),
         ],
+        ["guessed".into(), number(report.drafted_share.map(|share| 100.0 * share), " % of the tokens")],
         ["KV peak".into(), number(report.kv_peak_bytes.map(|n_bytes| n_bytes as f64 / 1e6), " MB")],
     ];
     render::table(&rows, &[], render::width())
