@@ -60,7 +60,7 @@ fn schedules(c: &mut Criterion) {
     };
     let running: Vec<Running> = (0..64).map(sequence).collect();
     c.bench_function("schedule/64 sequences", |b| {
-        b.iter(|| next(black_box(&running), Budget { n_tokens: 256, n_blocks: 1000 }));
+        b.iter(|| next(black_box(&running), Budget { n_tokens: 256, n_gentle: 32, n_blocks: 1000 }));
     });
 }
 
