@@ -31,6 +31,9 @@ const MIN_ROOM: usize = 8;
 /// Prompt tokens of such a pass while nothing is known yet.
 const FIRST_ROOM: usize = 32;
 
+/// How much more than its row a guessed token has to be worth: rows beside few others cost more than rows of a prompt,
+/// which the fit is mostly about.
+const MARGIN: f64 = 1.5;
 /// Guessed tokens of one sequence in a pass.
 const MAX_DRAFTS: usize = 8;
 
@@ -112,7 +115,7 @@ impl Cost {
         let Some(base) = self.predict_ms(pass) else { return 0 };
         let per_token = self.predict_ms(pass.with(16, n_attended)).map_or(0.0, |ms| (ms - base) / 16.0);
         let worth = base / n_sequences.max(1) as f64;
-        (1..=MAX_DRAFTS).take_while(|&i| rate.powi(i as i32) * worth > per_token).count()
+        (1..=MAX_DRAFTS).take_while(|&i| rate.powi(i as i32) * worth > MARGIN * per_token).count()
     }
 }
 
@@ -179,8 +182,8 @@ mod tests {
         // 42 ms a pass, 2.1 ms a token.
         let alone = Load::default().with(1, 1000);
         let n_drafts = |n_sequences, rate| cost.n_drafts(alone, 1000, n_sequences, rate);
-        assert_eq!((n_drafts(1, 0.9), n_drafts(1, 0.5), n_drafts(1, 0.02)), (MAX_DRAFTS, 4, 0));
-        assert_eq!((n_drafts(16, 0.9), n_drafts(32, 0.9)), (2, 0));
+        assert_eq!((n_drafts(1, 0.9), n_drafts(1, 0.5), n_drafts(1, 0.02)), (MAX_DRAFTS, 3, 0));
+        assert_eq!((n_drafts(8, 0.9), n_drafts(32, 0.9)), (4, 0));
         assert_eq!(Cost::default().n_drafts(alone, 1000, 1, 0.9), 0);
     }
 
