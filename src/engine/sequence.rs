@@ -71,6 +71,9 @@ pub(super) struct Drawn {
     pick: Pick,
     /// Tokens that the grammar forces after it.
     forced: Vec<Token>,
+    /// Whether nothing may follow these in the grammar. Later draws of the same pass move the grammar on, so that it has
+    /// to be asked at once.
+    is_complete: bool,
 }
 
 impl Draws {
@@ -131,7 +134,7 @@ impl Sequence {
             self.sampler.accept(self.tokens[i]);
         }
         let forced = self.forced()?;
-        Ok(self.extend(&forced, n_ctx))
+        Ok(self.extend(&forced, self.is_complete(), n_ctx))
     }
 
     /// A guess at the next tokens, `n_most` at most, and never more than may be generated after the next one.
@@ -154,8 +157,7 @@ impl Sequence {
                 Err(error) if draws.drawn.is_empty() => return Err(error),
                 Err(_) => return Ok(draws),
             };
-            let is_end =
-                self.tokenizer.is_end(drawn.pick.token) || self.constraint.as_ref().is_some_and(Constraint::is_stopped);
+            let is_end = drawn.is_complete || self.tokenizer.is_end(drawn.pick.token);
             let appended = [&[drawn.pick.token], drawn.forced.as_slice()].concat();
             let n_same = appended.iter().zip(&drafts[draws.n_right..]).take_while(|(a, b)| a == b).count();
             draws.n_right += n_same;
@@ -182,12 +184,13 @@ impl Sequence {
         let pick = self.sampler.pick(&mut logits[..n_vocab], mask.as_ref())?;
         self.sampler.accept(pick.token);
         if self.tokenizer.is_end(pick.token) {
-            return Ok(Drawn { pick, forced: Vec::new() });
+            return Ok(Drawn { pick, forced: Vec::new(), is_complete: false });
         }
         if let Some(constraint) = &mut self.constraint {
             constraint.accept(pick.token)?;
         }
-        Ok(Drawn { forced: self.forced()?, pick })
+        let forced = self.forced()?;
+        Ok(Drawn { pick, forced, is_complete: self.is_complete() })
     }
 
     /// Appends what the draws of a pass brought, and says whether the sequence has ended.
@@ -204,7 +207,7 @@ impl Sequence {
 
     /// Appends what was drawn, sends it, and says whether the sequence has ended.
     fn commit(&mut self, drawn: Drawn, n_ctx: usize) -> Option<Finish> {
-        let Drawn { pick, forced } = drawn;
+        let Drawn { pick, forced, is_complete } = drawn;
         self.is_decoding = true;
         self.n_drawn += 1;
         self.logprob_sum += f64::from(pick.logprob);
@@ -213,7 +216,7 @@ impl Sequence {
         self.usage.prefill_ms = (first - self.submitted).as_secs_f64() * 1e3;
         self.usage.decode_ms = (now - first).as_secs_f64() * 1e3;
         let is_last = forced.is_empty();
-        self.push(pick, is_last, n_ctx).or_else(|| self.extend(&forced, n_ctx))
+        self.push(pick, is_last && is_complete, n_ctx).or_else(|| self.extend(&forced, is_complete, n_ctx))
     }
 
     fn forced(&mut self) -> Result<Vec<Token>, sample::Error> {
@@ -222,16 +225,21 @@ impl Sequence {
         Ok(forced)
     }
 
-    /// Appends tokens that are certain.
-    fn extend(&mut self, forced: &[Token], n_ctx: usize) -> Option<Finish> {
+    /// Whether the grammar, as it stands, lets nothing follow.
+    fn is_complete(&self) -> bool {
+        self.constraint.as_ref().is_some_and(Constraint::is_stopped)
+    }
+
+    /// Appends tokens that are certain. `is_complete`: the last one completes the text.
+    fn extend(&mut self, forced: &[Token], is_complete: bool, n_ctx: usize) -> Option<Finish> {
         forced.iter().enumerate().find_map(|(i, &token)| {
             let pick = Pick { token, logprob: 0.0, top: Vec::new() };
-            self.push(pick, i + 1 == forced.len(), n_ctx)
+            self.push(pick, is_complete && i + 1 == forced.len(), n_ctx)
         })
     }
 
-    /// Appends and sends one token. `is_last`: the grammar stands where it stood after this token.
-    fn push(&mut self, pick: Pick, is_last: bool, n_ctx: usize) -> Option<Finish> {
+    /// Appends and sends one token. `is_complete`: it completes the text that the grammar asks for.
+    fn push(&mut self, pick: Pick, is_complete: bool, n_ctx: usize) -> Option<Finish> {
         let Pick { token, logprob, top } = pick;
         let is_end = self.tokenizer.is_end(token);
         let mut text = String::new();
@@ -240,7 +248,6 @@ impl Sequence {
             self.usage.decoded_tokens += 1;
             text = self.stop.push(&self.detokenizer.push(token));
         }
-        let is_complete = is_last && self.constraint.as_ref().is_some_and(Constraint::is_stopped);
         let finish = if is_end {
             Some(Finish::Stop)
         } else if self.stop.is_stopped() {

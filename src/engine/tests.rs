@@ -538,6 +538,19 @@ fn guesses_change_no_token() {
         request.prompt = Prompt::Tokens(piece.iter().cycle().take(40 + i).copied().collect());
         request.max_tokens = request.max_tokens.max(40);
     }
+    // Forced tokens, choices among few, and an end that the grammar sets, in the middle of a guess.
+    let schema = json!({
+        "type": "array", "minItems": 2, "maxItems": 9,
+        "items": { "type": "object", "properties": { "name": { "enum": ["abcabcabd", "abcabcabe", "x"] } },
+                   "required": ["name"], "additionalProperties": false }
+    });
+    for (seed, temperature) in [(0, 0.0), (1, 0.9), (2, 0.9), (3, 0.9), (4, 1.5)] {
+        requests.push(Request {
+            grammar: Some(Grammar::JsonSchema(schema.clone())),
+            sampling: Sampling { temperature, seed, ..Sampling::default() },
+            ..Request::new(Prompt::Tokens(noise(20, seed)), 300)
+        });
+    }
     requests.push(tokens(noise(9, 1).iter().cycle().take(60).copied().collect::<Vec<_>>(), 200));
     let (plain, without) = run(0, requests.clone());
     assert_eq!((without.n_drafted, without.n_drafts_right), (0, 0));
@@ -553,6 +566,9 @@ fn guesses_change_no_token() {
                 "request {i}, {n_drafts} drafts"
             );
             assert_eq!((guessed.finish, guessed.mean_logprob), (plain.finish, plain.mean_logprob));
+            if requests[i].grammar.is_some() {
+                assert!(serde_json::from_str::<serde_json::Value>(&guessed.text).is_ok(), "{}", guessed.text);
+            }
         }
     }
 }
