@@ -13,7 +13,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value as Json, json};
 
 use super::Error;
-use super::workflow::{Completed, Completer, Totals, WorkflowBench, WorkflowReport, measure};
+use super::workflow::{Completed, Completer, Totals, WorkflowBench, WorkflowReport, ids, measure};
 use crate::sample::Random;
 use crate::types::Token;
 
@@ -68,8 +68,8 @@ impl Completer for Endpoint {
                 .ok_or_else(|| Error::Endpoint("the answer has neither timings nor usage".into()))?;
             let tokens = tokens(answer).unwrap_or_default();
             let is_whole = tokens.len() == n_output;
-            let mut stand_in = || (0..n_output).map(|_| (1000 + self.random.next_u64() % 39_000) as Token).collect();
-            completed.push(Completed { tokens: if is_whole { tokens } else { stand_in() }, times: Vec::new() });
+            let tokens = if is_whole { tokens } else { ids(&mut self.random, n_output) };
+            completed.push(Completed { tokens, times: Vec::new() });
         }
         Ok(completed)
     }

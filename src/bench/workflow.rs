@@ -163,7 +163,8 @@ pub(super) fn measure(
     of_median.map(|report| WorkflowReport { samples_s, ..report }).ok_or(Error::Zero { what: "the number of samples" })
 }
 
-fn ids(random: &mut Random, n: usize) -> Vec<Token> {
+/// Made-up text.
+pub(super) fn ids(random: &mut Random, n: usize) -> Vec<Token> {
     (0..n).map(|_| (IDS.start + random.next_u64() % (IDS.end - IDS.start)) as Token).collect()
 }
 
