@@ -5,6 +5,7 @@
 //! Must not know: how results are shown.
 
 mod endpoint;
+mod gap;
 mod model;
 mod peer;
 mod row;
@@ -13,6 +14,7 @@ mod tests;
 mod workflow;
 
 pub use endpoint::run_workflow_at;
+pub use gap::{GapBench, GapReport, run_gap};
 pub use model::{ModelBench, run_model};
 pub use peer::Peer;
 pub use row::Row;

@@ -9,7 +9,8 @@
 //! shared part counted once, and the outputs where the summarizer reads them.
 //! Must not know: how a result is shown, what answers ([`Completer`]).
 
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -67,6 +68,8 @@ pub struct WorkflowReport {
     pub decode_tokens_per_s: Option<f64>,
     /// Mean number of sequences in a pass.
     pub occupancy: Option<f64>,
+    /// Mean number of sequences in a pass, in each tenth of the makespan; 0 where there was no pass.
+    pub occupancy_over_time: Vec<f64>,
     /// Tokens per second in each tenth of the makespan.
     pub rate_over_time: Vec<f64>,
     /// Median time between two tokens of a sequence.
@@ -104,6 +107,14 @@ pub(super) struct Completed {
     pub times: Vec<Instant>,
 }
 
+/// What an engine had done at some moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Mark {
+    at: Instant,
+    n_passes: u64,
+    n_spans: u64,
+}
+
 /// Something that continues token sequences greedily.
 pub(super) trait Completer {
     /// Continues all prompts at once by `n_output` tokens each.
@@ -111,6 +122,11 @@ pub(super) trait Completer {
 
     /// Counters as they stand.
     fn totals(&self) -> Totals;
+
+    /// What was done when, since this was asked last; nothing if it is not known.
+    fn take_marks(&mut self) -> Vec<Mark> {
+        Vec::new()
+    }
 
     fn name(&self) -> String;
 }
@@ -128,7 +144,7 @@ pub fn run_workflow(
     if needed > engine.n_ctx() {
         return Err(Error::Context { test: "workflow".into(), needed, n_ctx: engine.n_ctx() });
     }
-    measure(&mut OwnEngine(engine), plan, report)
+    measure(&mut OwnEngine { engine, marks: Vec::new() }, plan, report)
 }
 
 /// As [`run_workflow`], for anything that completes.
@@ -175,6 +191,7 @@ fn sample_of(
     random: &mut Random,
 ) -> Result<WorkflowReport, Error> {
     let before = completer.totals();
+    completer.take_marks();
     let mut base = ids(random, plan.n_prefix);
     let tails: Vec<Vec<Token>> = (0..plan.n_executors).map(|_| ids(random, plan.n_tail)).collect();
     let started = Instant::now();
@@ -206,6 +223,7 @@ fn sample_of(
         decoded_tokens: n_decoded as u64,
         decode_tokens_per_s: decode_rate(&phases),
         occupancy: ratio(grown(|totals| totals.n_spans), grown(|totals| totals.n_passes)),
+        occupancy_over_time: occupancy_over_time(&completer.take_marks(), started, end),
         rate_over_time: rate_over_time(&phases, started, end),
         gap_p50_ms: percentile(&gaps, 50),
         gap_p99_ms: percentile(&gaps, 99),
@@ -225,7 +243,7 @@ fn sorted_gaps_ms(phases: &[Vec<Completed>]) -> Vec<f64> {
     gaps
 }
 
-fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
+pub(super) fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     Some(sorted[(last * percent).div_ceil(100)])
 }
@@ -242,13 +260,32 @@ fn decode_rate(phases: &[Vec<Completed>]) -> Option<f64> {
     (seconds > 0.0).then(|| n_tokens as f64 / seconds)
 }
 
+/// Parts that the makespan is shown in.
+const PARTS: usize = 10;
+
+/// The part that a moment falls into.
+fn part_at(time: Instant, started: Instant, end: Instant) -> usize {
+    let share = (time - started).as_secs_f64() / (end - started).as_secs_f64().max(1e-9);
+    ((share * PARTS as f64) as usize).min(PARTS - 1)
+}
+
+fn occupancy_over_time(marks: &[Mark], started: Instant, end: Instant) -> Vec<f64> {
+    if marks.is_empty() {
+        return Vec::new();
+    }
+    let mut parts = vec![(0, 0); PARTS];
+    for pair in marks.windows(2) {
+        let part = &mut parts[part_at(pair[1].at, started, end)];
+        *part = (part.0 + pair[1].n_spans - pair[0].n_spans, part.1 + pair[1].n_passes - pair[0].n_passes);
+    }
+    parts.into_iter().map(|(n_spans, n_passes)| n_spans as f64 / n_passes.max(1) as f64).collect()
+}
+
 fn rate_over_time(phases: &[Vec<Completed>], started: Instant, end: Instant) -> Vec<f64> {
-    const PARTS: usize = 10;
     let part_s = (end - started).as_secs_f64() / PARTS as f64;
     let mut counts = vec![0usize; PARTS];
     for time in phases.iter().flatten().flat_map(|done| &done.times) {
-        let part = ((*time - started).as_secs_f64() / part_s) as usize;
-        counts[part.min(PARTS - 1)] += 1;
+        counts[part_at(*time, started, end)] += 1;
     }
     if counts.iter().all(|&n| n == 0) {
         return Vec::new();
@@ -256,26 +293,49 @@ fn rate_over_time(phases: &[Vec<Completed>], started: Instant, end: Instant) -> 
     counts.into_iter().map(|n| n as f64 / part_s).collect()
 }
 
-struct OwnEngine<'a>(&'a Engine);
+struct OwnEngine<'a> {
+    engine: &'a Engine,
+    marks: Vec<Mark>,
+}
+
+impl OwnEngine<'_> {
+    /// Looks at the engine's counters every few milliseconds until `is_over`.
+    fn watch(&self, is_over: &AtomicBool) -> Vec<Mark> {
+        const PERIOD: Duration = Duration::from_millis(5);
+        let mut marks = Vec::new();
+        loop {
+            let was_over = is_over.load(Ordering::Acquire);
+            let stats = self.engine.stats();
+            marks.push(Mark { at: Instant::now(), n_passes: stats.n_passes, n_spans: stats.n_spans });
+            if was_over {
+                return marks;
+            }
+            std::thread::sleep(PERIOD);
+        }
+    }
+}
 
 impl Completer for OwnEngine<'_> {
     fn complete(&mut self, prompts: Vec<Vec<Token>>, n_output: usize) -> Result<Vec<Completed>, Error> {
         let tag = Tag { role: "bench", step: None, run: Some(RunId("workflow".into())) };
         let request =
             |prompt| Request { ignore_end: true, tag: tag.clone(), ..Request::new(Prompt::Tokens(prompt), n_output) };
-        let streams = self.0.submit_all(prompts.into_iter().map(request).collect())?;
+        let streams = self.engine.submit_all(prompts.into_iter().map(request).collect())?;
         // A thread per stream, so that a token's time is when it came and not when somebody looked.
-        std::thread::scope(|scope| {
+        let is_over = AtomicBool::new(false);
+        let (completed, marks) = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| self.watch(&is_over));
             let readers: Vec<_> = streams.into_iter().map(|stream| scope.spawn(|| read(stream))).collect();
-            readers
-                .into_iter()
-                .map(|reader| reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
-        })
+            let completed = readers.into_iter().map(join).collect();
+            is_over.store(true, Ordering::Release);
+            (completed, join(watcher))
+        });
+        self.marks.extend(marks);
+        completed
     }
 
     fn totals(&self) -> Totals {
-        let stats = self.0.stats();
+        let stats = self.engine.stats();
         Totals {
             n_prefilled: stats.n_prefilled,
             n_forced: Some(stats.n_forced),
@@ -286,9 +346,17 @@ impl Completer for OwnEngine<'_> {
         }
     }
 
+    fn take_marks(&mut self) -> Vec<Mark> {
+        std::mem::take(&mut self.marks)
+    }
+
     fn name(&self) -> String {
         "partita".into()
     }
+}
+
+fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn read(mut stream: TokenStream) -> Result<Completed, Error> {
@@ -331,6 +399,10 @@ mod tests {
             rates.iter().map(|rate| (rate / 10.0).round() as u64).collect::<Vec<_>>(),
             [0, 1, 1, 0, 1, 2, 1, 0, 0, 1]
         );
+        let mark = |ms, n_passes, n_spans| Mark { at: start + Duration::from_millis(ms), n_passes, n_spans };
+        let marks = [mark(0, 5, 5), mark(60, 6, 9), mark(90, 8, 11), mark(900, 9, 12)];
+        let occupancy = occupancy_over_time(&marks, before, after);
+        assert_eq!(occupancy, [0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
         assert_eq!((percentile(&[1.0, 2.0, 3.0], 50), percentile(&[1.0, 2.0, 3.0], 99)), (Some(2.0), Some(3.0)));
         assert_eq!((percentile(&[], 50), decode_rate(&[Vec::new()])), (None, None));
     }

@@ -202,7 +202,7 @@ pub struct Request {
     pub grammar: Option<Grammar>,
     /// Texts that end the generation and are cut off.
     pub stop: Vec<String>,
-    /// The most tokens to generate, forced ones included; at least 1.
+    /// The most tokens to generate, forced ones included; 0 computes the prompt only, for those who come later.
     pub max_tokens: usize,
     /// Tokens that the work which waits for this one will take: the rest of its plan's critical path. More goes first.
     pub urgency: u64,
@@ -329,9 +329,6 @@ impl Engine {
         let handle = &*self.0;
         let (Prompt::Tokens(tokens) | Prompt::Fork { tokens, .. }) = &request.prompt;
         self.check_tokens(tokens)?;
-        if request.max_tokens == 0 {
-            return Err(Error::Option { option: "max_tokens", expected: "1 or more", found: 0 });
-        }
         let sampler = Sampler::new(&request.sampling)?;
         let constraint = request.grammar.as_ref().map(|grammar| handle.grammars.compile(grammar)).transpose()?;
         let id = SequenceId(handle.next_id.fetch_add(1, Ordering::Relaxed));

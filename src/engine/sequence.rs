@@ -297,6 +297,11 @@ impl Sequence {
         &self.tokens[..self.tokens.len() - 1]
     }
 
+    /// Whether it ends when its prompt is computed.
+    pub fn is_prefill_only(&self) -> bool {
+        self.max_tokens == 0
+    }
+
     /// Whether nobody wants it any more.
     pub fn is_cancelled(&self) -> bool {
         self.sink.is_cancelled()

@@ -157,6 +157,19 @@ fn a_common_beginning_is_computed_once() {
 }
 
 #[test]
+fn a_prompt_can_be_computed_for_those_who_come_later() {
+    let mut bench = Bench::new(&EngineOptions { max_batch_tokens: 64, ..Default::default() });
+    let ahead = bench.one(tokens(noise(150, 3), 0));
+    assert_eq!((ahead.tokens.len(), ahead.finish), (0, Finish::Length));
+    assert_eq!(bench.engine.stats().n_prefilled, 150);
+    let later = bench.one(tokens([noise(150, 3), noise(9, 4)].concat(), 5));
+    assert_eq!((later.usage.cached_tokens, later.tokens.len()), (150, 5));
+    let want = Bench::new(&EngineOptions::default()).one(tokens([noise(150, 3), noise(9, 4)].concat(), 5));
+    assert_eq!(later.tokens, want.tokens);
+    bench.check_balance();
+}
+
+#[test]
 fn a_fork_goes_on_where_its_parent_stands() {
     let mut bench = Bench::new(&EngineOptions::default());
     let parent = bench.one(tokens(noise(50, 1), 20));
@@ -193,7 +206,6 @@ fn requests_that_cannot_be_served_say_why() {
     check(tokens(vec![], 1), "the prompt is empty");
     check(tokens(noise(101, 1), 1), "the prompt has 101 tokens, but the context holds 100");
     check(tokens(vec![5, 9999], 1), "prompt token 9999 at position 1 is not in the vocabulary of 271 tokens");
-    check(tokens(vec![5], 0), "max_tokens is 0, expected 1 or more");
     let mut hot = tokens(vec![5], 1);
     hot.sampling.temperature = -1.0;
     check(hot, "sampling option temperature is -1, expected 0 or more");

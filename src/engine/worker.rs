@@ -356,13 +356,13 @@ impl Worker {
             let sequence = &self.running[part.at];
             let (start, n_tokens) = (sequence.n_computed, part.share.n_tokens);
             let end = start + n_tokens;
-            let is_through = end == sequence.tokens.len();
+            let draws = end == sequence.tokens.len() && !sequence.is_prefill_only();
             batch.tokens.extend(sequence.tokens[start..end].iter().chain(&part.drafts));
             batch.spans.push(Span {
                 start,
                 n_tokens: n_tokens + part.drafts.len(),
                 blocks: sequence.blocks.clone(),
-                logit_rows: if is_through { (n_tokens - 1..n_tokens + part.drafts.len()).collect() } else { vec![] },
+                logit_rows: if draws { (n_tokens - 1..n_tokens + part.drafts.len()).collect() } else { vec![] },
             });
         }
         Pass { parts, batch }
@@ -418,6 +418,9 @@ impl Worker {
             self.stats.n_prefilled += if was_decoding { 0 } else { part.share.n_tokens as u64 };
             sequence.n_computed += part.share.n_tokens;
             match draws {
+                None if sequence.is_prefill_only() && sequence.n_computed == sequence.tokens.len() => {
+                    ended.push((part.share.id, Ok(Finish::Length)));
+                }
                 None => {}
                 Some(Err(error)) => ended.push((part.share.id, Err(error))),
                 Some(Ok(draws)) => {

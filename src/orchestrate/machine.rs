@@ -78,6 +78,8 @@ pub struct State {
     pub brief: Option<Brief>,
     /// All steps of all rounds.
     pub steps: Vec<StepState>,
+    /// The latest plan in the planner's words.
+    pub plan_text: Option<String>,
     /// Rounds of planning so far.
     pub rounds: u32,
     /// Why the last attempt at a plan failed.
@@ -204,6 +206,9 @@ impl State {
             Event::Checked { unmet } => self.unmet = Some(unmet.clone()),
             Event::BudgetSpent { what } => self.spent = Some(what.clone()),
             Event::Summarized { answer } => self.answer = Some(answer.clone()),
+            Event::ModelCalled { step: None, purpose, text, .. } if purpose == "plan" => {
+                self.plan_text = Some(text.clone());
+            }
             Event::StepStarted { .. }
             | Event::ToolCalled { .. }
             | Event::ModelCalled { .. }

@@ -1,5 +1,6 @@
 //! `partita bench`: what this machine does with a model, as a table or as JSON.
 
+mod gap;
 mod workflow;
 
 use std::io::IsTerminal;
@@ -25,6 +26,8 @@ enum Command {
     Model(ModelArgs),
     /// A planner, executors that share its prompt, and a summarizer, from a cold cache
     Workflow(workflow::Args),
+    /// Time between the tokens of running sequences while a long prompt of another run is prefilled
+    Gap(gap::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +68,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     match args.command {
         Command::Model(args) => model(args, settings),
         Command::Workflow(args) => workflow::run(args, settings),
+        Command::Gap(args) => gap::run(args, settings),
     }
 }
 

@@ -83,6 +83,11 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     render::to_stdout(&lines(&report))
 }
 
+fn list(values: &[f64]) -> String {
+    let values: Vec<String> = values.iter().map(|value| format!("{value:.1}")).collect();
+    if values.is_empty() { "unknown".into() } else { values.join(" ") }
+}
+
 fn lines(report: &WorkflowReport) -> String {
     let number = |value: Option<f64>, unit: &str| value.map_or("unknown".into(), |value| format!("{value:.1}{unit}"));
     let ratio = report.prefilled_tokens as f64 / report.distinct_tokens.max(1) as f64;
@@ -103,7 +108,15 @@ fn lines(report: &WorkflowReport) -> String {
             "decoded".into(),
             format!("{} tokens, {}", report.decoded_tokens, number(report.decode_tokens_per_s, " tokens/s")),
         ],
-        ["occupancy".into(), number(report.occupancy, " sequences a pass")],
+        [
+            "occupancy".into(),
+            format!(
+                "{}; over time {}",
+                number(report.occupancy, " sequences a pass"),
+                list(&report.occupancy_over_time)
+            ),
+        ],
+        ["tokens/s over time".into(), list(&report.rate_over_time)],
         [
             "gap between tokens".into(),
             format!(
@@ -113,6 +126,7 @@ fn lines(report: &WorkflowReport) -> String {
                 number(report.gap_max_ms, " ms")
             ),
         ],
+        ["forced".into(), number(report.forced_share.map(|share| 100.0 * share), " % of the tokens")],
         ["guessed".into(), number(report.drafted_share.map(|share| 100.0 * share), " % of the tokens")],
         ["KV peak".into(), number(report.kv_peak_bytes.map(|n_bytes| n_bytes as f64 / 1e6), " MB")],
     ];

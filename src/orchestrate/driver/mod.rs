@@ -270,6 +270,12 @@ async fn conduct(
         match message {
             Some(Message::Event(event)) => {
                 state.apply(&event);
+                if let Event::StepDone { .. } = *event
+                    && let Some(call) = summary::ahead(&journal.run.goal, state)
+                {
+                    let mind = journal.run.mind.clone();
+                    tasks.spawn(async move { mind.prepare(call).await });
+                }
                 if matches!(*event, Event::Planned { .. } | Event::Expanded { .. }) {
                     journal.run.mind.weigh(state.tokens_behind());
                 }

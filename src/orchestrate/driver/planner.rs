@@ -249,10 +249,19 @@ fn conversation(registry: &Registry, state: &State, goal: &str, round: u32) -> V
         .messages()
 }
 
-/// Adds the plan as the model's own turn, as it stands in every prompt that follows it.
+/// Adds the plan as the model's own turn, as it stands in every prompt that follows it: in the planner's words, so that
+/// the conversation is the one that it had, unless the plan was changed or added to.
 pub fn with_plan(prompt: Prompt, state: &State) -> Prompt {
-    let steps: Vec<serde_json::Value> = state.steps.iter().map(|step| shown(&step.step)).collect();
-    prompt.push(Segment::Plan, Role::Assistant, serde_json::json!({ "steps": steps }).to_string())
+    let shown = |steps: &mut dyn Iterator<Item = &Step>| {
+        let steps: Vec<serde_json::Value> = steps.map(shown).collect();
+        serde_json::json!({ "steps": steps }).to_string()
+    };
+    let as_planned = shown(&mut state.steps.iter().map(|step| &step.step));
+    let in_its_words = state
+        .plan_text
+        .as_ref()
+        .filter(|text| plan::parse(text, StepId(1)).is_ok_and(|steps| shown(&mut steps.iter()) == as_planned));
+    prompt.push(Segment::Plan, Role::Assistant, in_its_words.unwrap_or(&as_planned))
 }
 
 /// A step as the planner writes it, without its id.

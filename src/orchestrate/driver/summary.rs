@@ -3,7 +3,7 @@
 use super::Journal;
 use super::mind::{self, Call};
 use crate::orchestrate::event::Event;
-use crate::orchestrate::machine::{Phase, State};
+use crate::orchestrate::machine::{Phase, State, StepState};
 use crate::orchestrate::plan::REPLY;
 use crate::types::{Message, Role, Sampling};
 
@@ -33,8 +33,8 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         run.goal.clone()
     } else {
         format!(
-            "Goal: {}\n\n{}Report to the person now, in one to four plain sentences. Tell every number, name and fact that the goal asks to be told, exactly as the results have them, and which files were written. Invent nothing.",
-            run.goal,
+            "{}{}Report to the person now, in one to four plain sentences. Tell every number, name and fact that the goal asks to be told, exactly as the results have them, and which files were written. Invent nothing.",
+            head(&run.goal),
             results(state)
         )
     };
@@ -57,6 +57,17 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         Some((0, text)) => text,
         _ => by_code(state),
     })
+}
+
+/// The beginning of the summary's call as far as it is certain while steps still run; `None` if nothing is.
+pub fn ahead(goal: &str, state: &State) -> Option<Call> {
+    let is_done = |step: &&StepState| step.phase == Phase::Done;
+    let n_certain = state.steps.iter().take_while(is_done).count();
+    (n_certain > 0).then(|| call(&format!("{}{}", head(goal), of_steps(state, n_certain)), false, 0))
+}
+
+fn head(goal: &str) -> String {
+    format!("Goal: {goal}\n\nResults:\n")
 }
 
 /// How many numbers of `text` stand neither in the goal nor in the results.
@@ -89,19 +100,31 @@ fn call(text: &str, is_direct: bool, candidate: u64) -> Call {
     }
 }
 
-/// Results with their notes; those that the person wants to be told come first and are cut last.
+/// What all steps came to, and what was assumed.
 fn results(state: &State) -> String {
-    let mut steps: Vec<_> = state.steps.iter().collect();
-    steps.sort_by_key(|step| (step.step.target != REPLY, step.step.id));
-    let mut text = String::from("Results:\n");
-    for step in steps {
+    let mut text = of_steps(state, state.steps.len());
+    for assumption in &state.assumptions {
+        text.push_str(&format!("Assumption: {assumption}\n"));
+    }
+    text.push('\n');
+    text
+}
+
+/// Results of the first `n` steps with their notes, in the order of the plan, so that what is done can be read before
+/// the rest is. Those that the person wants to be told are cut last: room is kept for them.
+fn of_steps(state: &State, n: usize) -> String {
+    let is_told = |step: &&StepState| step.step.target == REPLY;
+    let mut text = String::new();
+    for (i, step) in state.steps.iter().enumerate().take(n) {
+        let n_kept = SHOWN_EACH * state.steps[i + 1..].iter().filter(is_told).count();
+        let room = SHOWN.saturating_sub(n_kept.min(SHOWN / 2));
         let head = format!("[{}] {}", step.step.id, step.step.task);
         let from: Vec<&str> = step.step.paths().collect();
         let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", ")) };
         let into = step.step.file().map(|path| format!("{from} (saved in {path})")).unwrap_or(from);
         match (&step.output, step.phase) {
             (Some(output), Phase::Done) => {
-                let left = SHOWN.saturating_sub(text.chars().count()).min(SHOWN_EACH);
+                let left = room.saturating_sub(text.chars().count()).min(SHOWN_EACH);
                 text.push_str(&format!("{head}{into}:\n{}\n", output.value.preview(left.max(80)).trim_end()));
                 for note in &output.notes {
                     text.push_str(&format!("Note: {note}\n"));
@@ -110,10 +133,6 @@ fn results(state: &State) -> String {
             _ => text.push_str(&format!("{head}: NOT DONE\n")),
         }
     }
-    for assumption in &state.assumptions {
-        text.push_str(&format!("Assumption: {assumption}\n"));
-    }
-    text.push('\n');
     text
 }
 

@@ -4,12 +4,16 @@
 //! [`Budget`] first, so that no code path can exceed a limit.
 //! Must not know: plans, steps, the workspace.
 
+mod transcript;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use transcript::Transcripts;
 
 use crate::engine::{self, Delta, Engine, Prompt, Request, Tag};
 use crate::tokenizer::{self, Special};
@@ -79,6 +83,9 @@ pub enum Error {
     Engine(#[from] engine::Error),
 }
 
+/// A future of work that nobody waits for.
+pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// A future of a boxed call.
 pub type Thinking<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
 
@@ -86,6 +93,12 @@ pub type Thinking<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send
 pub trait Mind: Send + Sync {
     /// Completes one conversation; calls that run at the same time share batches and prefixes.
     fn complete(&self, call: Call) -> Thinking<'_>;
+
+    /// Reads the beginning of a conversation that will come, so that less is left to read then; `call` ends with as much
+    /// of it as is known.
+    fn prepare(&self, _call: Call) -> Preparing<'_> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// Says which steps have most work behind them, so that their calls go first; see [`State::tokens_behind`].
     ///
@@ -148,6 +161,7 @@ pub struct EngineMind {
     on_token: Box<TokenSink>,
     run: RunId,
     behind: Mutex<BTreeMap<StepId, u64>>,
+    transcripts: Mutex<Transcripts>,
 }
 
 impl EngineMind {
@@ -159,12 +173,11 @@ impl EngineMind {
         if engine.template().is_none() {
             return Err(Error::Template(tokenizer::Error::NoTemplate));
         }
-        Ok(Self { engine, budget, on_token, run, behind: Mutex::default() })
+        Ok(Self { engine, budget, on_token, run, behind: Mutex::default(), transcripts: Mutex::default() })
     }
 
     fn request(&self, call: Call) -> Result<Request, Error> {
-        let template = self.engine.template().ok_or(tokenizer::Error::NoTemplate)?;
-        let mut tokens = template.render_tokens(self.engine.tokenizer(), &call.messages, &[], true)?;
+        let mut tokens = self.render(&call.messages)?;
         let n_keep = self.n_shared(&call.messages, &tokens);
         tokens.extend(self.engine.tokenizer().encode(&call.prefill, Special::AsText));
         let n_ctx = self.engine.n_ctx();
@@ -188,6 +201,19 @@ impl EngineMind {
         Ok(request)
     }
 
+    /// The conversation as tokens, up to where the model speaks. What it said itself, it said in these tokens.
+    fn render(&self, messages: &[Message]) -> Result<Vec<Token>, Error> {
+        let (template, tokenizer) =
+            (self.engine.template().ok_or(tokenizer::Error::NoTemplate)?, self.engine.tokenizer());
+        let rendered = template.render_tokens(tokenizer, messages, &[], true)?;
+        let part = |messages: &[Message]| template.render_tokens(tokenizer, messages, &[], false).ok();
+        Ok(self.transcripts().splice(messages, rendered, part, |token| tokenizer.is_end(token)))
+    }
+
+    fn transcripts(&self) -> MutexGuard<'_, Transcripts> {
+        self.transcripts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn behind(&self) -> MutexGuard<'_, BTreeMap<StepId, u64>> {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,12 +229,31 @@ impl EngineMind {
         rendered.iter().zip(tokens).take_while(|(a, b)| a == b).count()
     }
 
+    /// Computes the prompt of a call up to where its last turn ends, in whatever room the passes have.
+    async fn read_ahead(&self, call: Call) {
+        let Ok(Request { prompt: Prompt::Tokens(mut tokens), .. }) = self.request(call) else { return };
+        let tokenizer = self.engine.tokenizer();
+        tokens.truncate(tokens.iter().rposition(|&token| tokenizer.is_end(token)).unwrap_or(tokens.len()));
+        if self.budget.spent().is_some() || tokens.is_empty() {
+            return;
+        }
+        // Not of the run: as a program of its own it takes no time from the run's sequences.
+        let tag = Tag { role: "ahead", ..Tag::default() };
+        let Ok(stream) = self.engine.submit(Request { tag, ..Request::new(Prompt::Tokens(tokens), 0) }) else { return };
+        if let Ok(done) = stream.finish().await {
+            self.budget.take((done.usage.prompt_tokens - done.usage.cached_tokens) as u64);
+        }
+    }
+
     async fn run(&self, call: Call) -> Result<Reply, Error> {
         if let Some(what) = self.budget.spent() {
             return Err(Error::Budget(what));
         }
         let (purpose, step) = (call.purpose, call.step);
-        let mut stream = self.engine.submit(self.request(call)?)?;
+        let (messages, prefill) = (call.messages.clone(), call.prefill.clone());
+        let request = self.request(call)?;
+        let Prompt::Tokens(prompt) = request.prompt.clone() else { unreachable!("a conversation is all tokens") };
+        let mut stream = self.engine.submit(request)?;
         loop {
             let delta = match self.budget.deadline() {
                 None => stream.recv().await,
@@ -223,6 +268,9 @@ impl EngineMind {
                     let fresh = done.usage.prompt_tokens - done.usage.cached_tokens;
                     self.budget.take((fresh + done.usage.decoded_tokens) as u64);
                     let (finish, usage, mean_logprob) = (done.finish, done.usage, done.mean_logprob);
+                    if finish == Finish::Stop {
+                        self.transcripts().add(messages, format!("{prefill}{}", done.text), &prompt, &done.tokens);
+                    }
                     return Ok(Reply { text: done.text, finish, usage, mean_logprob });
                 }
                 Some(Delta::Failed(error)) => return Err(error.into()),
@@ -235,6 +283,10 @@ impl EngineMind {
 impl Mind for EngineMind {
     fn complete(&self, call: Call) -> Thinking<'_> {
         Box::pin(self.run(call))
+    }
+
+    fn prepare(&self, call: Call) -> Preparing<'_> {
+        Box::pin(self.read_ahead(call))
     }
 
     fn weigh(&self, behind: BTreeMap<StepId, u64>) {
@@ -259,26 +311,57 @@ mod tests {
     use crate::model::tiny::{self, TinySpec};
     use crate::types::Role::{self, Assistant, System, User};
 
-    #[test]
-    fn all_before_the_last_turn_is_worth_keeping() {
+    /// A mind over a tiny model.
+    fn tiny_mind() -> (Engine, EngineMind) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
         tiny::write(&path, &TinySpec::default()).unwrap();
         let engine = engine::load(&path, &EngineOptions::default(), &mut |_| ()).unwrap();
         let budget = Arc::new(Budget::new(None, None));
         let mind = EngineMind::new(engine.clone(), RunId("test".into()), budget, Box::new(|_, _, _| ())).unwrap();
+        (engine, mind)
+    }
+
+    fn call(turns: &[(Role, &str)]) -> Call {
+        Call {
+            purpose: "plan",
+            step: None,
+            messages: turns.iter().map(|(role, text)| Message::new(*role, *text)).collect(),
+            prefill: "So".into(),
+            grammar: None,
+            sampling: Sampling::default(),
+            stop: Vec::new(),
+            max_tokens: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_conversation_that_goes_on_is_not_read_again() {
+        let (_, mind) = tiny_mind();
+        let grammar = Some(Grammar::Regex("[a-z]{12}".into()));
+        let first = Call { grammar, max_tokens: 20, ..call(&[(System, "Do it."), (User, "Now.")]) };
+        let reply = mind.complete(first).await.unwrap();
+        assert_eq!(reply.finish, Finish::Stop);
+        let said = format!("So{}", reply.text);
+        let mut next = call(&[(System, "Do it."), (User, "Now."), (Assistant, &said), (User, "More.")]);
+        next.prefill.clear();
+        let more = mind.complete(next.clone()).await.unwrap();
+        // All that the model read, and all that it wrote but the last token.
+        let n_known = reply.usage.prompt_tokens + reply.usage.decoded_tokens - 1;
+        assert_eq!(more.usage.cached_tokens, n_known);
+
+        next.messages.push(Message::new(Assistant, more.text));
+        next.messages.push(Message::new(User, "And now something that is longer by far."));
+        mind.prepare(next.clone()).await;
+        let last = mind.complete(next).await.unwrap().usage;
+        assert!(last.prompt_tokens - last.cached_tokens < 20, "only the beginning of the model's turn: {last:?}");
+    }
+
+    #[test]
+    fn all_before_the_last_turn_is_worth_keeping() {
+        let (engine, mind) = tiny_mind();
         let check = |turns: &[(Role, &str)], want: &str| {
-            let call = Call {
-                purpose: "plan",
-                step: None,
-                messages: turns.iter().map(|(role, text)| Message::new(*role, *text)).collect(),
-                prefill: "So".into(),
-                grammar: None,
-                sampling: Sampling::default(),
-                stop: Vec::new(),
-                max_tokens: 1,
-            };
-            let request = mind.request(call).unwrap();
+            let request = mind.request(call(turns)).unwrap();
             let Prompt::Tokens(tokens) = &request.prompt else { panic!("no prompt") };
             assert_eq!(tokens[..request.n_keep], engine.tokenizer().encode(want, Special::Parse));
         };
