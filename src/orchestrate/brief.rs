@@ -15,6 +15,9 @@ use crate::tool::Workspace;
 pub struct Brief {
     /// Files to be written.
     pub write: Vec<Deliverable>,
+    /// Existing files that the goal names.
+    #[serde(default)]
+    pub named: Vec<String>,
     /// Files that the goal names and that do not exist, though they are not to be written.
     #[serde(default)]
     pub missing: Vec<String>,
@@ -248,6 +251,9 @@ pub fn read(goal: &str, existing: &[String]) -> Brief {
     let mut brief = Brief { folders: folders(goal), ..Brief::default() };
     for mention in mentions(goal, existing) {
         let exists = existing.contains(&mention.path);
+        if exists {
+            brief.named.push(mention.path.clone());
+        }
         if mention.change {
             brief.may_replace.push(mention.path.clone());
         }

@@ -1,13 +1,15 @@
 //! What lies in the workspace, found by code before any model is asked.
 //!
-//! Deterministic: the same folder gives the same text, so the text can be a cached prefix. Bounded: a
-//! folder of ten thousand files costs no more of the context than one of fifty.
+//! Deterministic: the same folder and goal give the same text, so the text can be a cached prefix. Bounded: a
+//! folder of ten thousand files costs no more of the context than one of fifty. What version control ignores is left
+//! out, unless the goal names it; where there are too many files to describe, those that the goal speaks of come first.
 //! Must not know: the engine, plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::brief::Brief;
 use crate::tool::table::{self, ColumnType};
+use crate::tool::workspace::{Entry, Ignored};
 use crate::tool::{Error, Workspace};
 
 /// What was found.
@@ -40,12 +42,12 @@ const MAX_LIST_LINES: usize = 100;
 ///
 /// # Errors
 /// As [`Workspace::list`].
-pub fn survey(workspace: &Workspace, brief: &Brief) -> Result<Survey, Error> {
-    let entries = workspace.list("", None)?;
+pub fn survey(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Survey, Error> {
+    let entries = relevant(workspace, brief, goal)?;
     let mut found = Survey::default();
     let mut per_folder: BTreeMap<String, usize> = BTreeMap::new();
     let mut lines = Vec::new();
-    for entry in entries.iter().filter(|entry| !entry.is_folder) {
+    for entry in &entries {
         found.paths.push(entry.path.clone());
         if let Some((folder, _)) = entry.path.rsplit_once('/') {
             *per_folder.entry(folder.to_owned()).or_default() += 1;
@@ -82,6 +84,28 @@ pub fn survey(workspace: &Workspace, brief: &Brief) -> Result<Survey, Error> {
     }
     found.text = text(&lines, found.paths.len(), workspace, brief);
     Ok(found)
+}
+
+/// The files that the survey is about, in order of path, or of relevance if not all can be described.
+fn relevant(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Vec<Entry>, Error> {
+    let mut entries = workspace.list("", None)?;
+    let ignored = Ignored::read(workspace, &entries);
+    let is_named = |entry: &Entry| brief.named.contains(&entry.path);
+    entries.retain(|entry| !entry.is_folder && (is_named(entry) || !ignored.covers(&entry.path, false)));
+    if entries.len() > MAX_DESCRIBED {
+        // Words of a file's own name speak of that file.
+        let own = words(&brief.named.join(" "));
+        let wanted: BTreeSet<String> = words(goal).difference(&own).cloned().collect();
+        let n_wanted = |entry: &Entry| words(&entry.path).iter().filter(|word| wanted.contains(*word)).count();
+        entries.sort_by_cached_key(|entry| std::cmp::Reverse((is_named(entry), n_wanted(entry))));
+    }
+    Ok(entries)
+}
+
+/// Words of three letters and more, without the plural's ending.
+fn words(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    words.map(|word| word.trim_end_matches('s').to_owned()).filter(|word| word.chars().count() > 2).collect()
 }
 
 fn text(lines: &[String], n_files: usize, workspace: &Workspace, brief: &Brief) -> String {
@@ -194,5 +218,50 @@ fn clip(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tool::Policy;
+
+    fn surveyed(files: &[(&str, &str)], goal: &str) -> Survey {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let workspace = Workspace::open(folder.path(), Policy::default()).unwrap();
+        let paths: Vec<String> = files.iter().map(|(path, _)| (*path).to_owned()).collect();
+        let brief = crate::orchestrate::brief::read(goal, &paths);
+        survey(&workspace, &brief, goal).unwrap()
+    }
+
+    #[test]
+    fn what_version_control_ignores_is_left_out_unless_the_goal_names_it() {
+        let files = [
+            (".gitignore", "/target\n*.log\n!kept.log\n"),
+            ("target/a.txt", "made"),
+            ("sub/b.log", "noise"),
+            ("sub/kept.log", "news"),
+            ("sub/.gitignore", "c.txt\n"),
+            ("sub/c.txt", "own"),
+            ("c.txt", "root"),
+        ];
+        assert_eq!(surveyed(&files, "Sum it up.").paths, ["c.txt", "sub/kept.log"]);
+        assert_eq!(surveyed(&files, "Sum up sub/b.log.").paths, ["c.txt", "sub/b.log", "sub/kept.log"]);
+    }
+
+    #[test]
+    fn of_too_many_files_those_the_goal_speaks_of_come_first() {
+        let names: Vec<String> = (0..300).map(|i| format!("data/part{i:03}.txt")).collect();
+        let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+        files.push(("zoo/invoices.csv", "a,b\n1,2\n"));
+        let found = surveyed(&files, "Add up the invoice in zoo, then look at data/part250.txt.");
+        assert_eq!(found.paths[..2], ["data/part250.txt", "zoo/invoices.csv"]);
+        assert!(found.text.contains("zoo/invoices.csv: table, 1 rows"), "{}", found.text);
+        assert!(found.text.contains("more files"), "{}", found.text);
     }
 }

@@ -357,7 +357,7 @@ fn look(journal: &Journal) {
     };
     let brief = brief::read(&run.goal, &paths);
     run.workspace.permit(&brief.may_replace);
-    match survey(&run.workspace, &brief) {
+    match survey(&run.workspace, &brief, &run.goal) {
         Ok(found) => {
             journal.emit(Event::Briefed { brief });
             journal.emit(Event::Surveyed { text: found.text, paths });

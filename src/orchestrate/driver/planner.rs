@@ -25,7 +25,7 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
         });
     }
     let brief = state.brief.clone().unwrap_or_default();
-    let found = match survey(&run.workspace, &brief) {
+    let found = match survey(&run.workspace, &brief, &run.goal) {
         Ok(found) => found,
         Err(error) => return journal.emit(Event::PlanFailed { error: error.to_string() }),
     };
@@ -141,7 +141,7 @@ pub async fn expand(journal: &Journal, state: &State, step: &Step) -> Result<Vec
         write: step.file().map(|path| Deliverable { path: path.to_owned() }).into_iter().collect(),
         ..Brief::default()
     };
-    let Ok(found) = survey(&run.workspace, &brief) else { return Ok(Vec::new()) };
+    let Ok(found) = survey(&run.workspace, &brief, &step.task) else { return Ok(Vec::new()) };
     let (done, outputs) = (done(state), open_outputs(state, &brief));
     let mut menu = menu(&run.registry, &found, &brief, &step.task, &outputs);
     menu.excluded.push("goal".into());
@@ -174,7 +174,7 @@ pub fn preview(workspace: &Workspace, registry: &Registry, goal: &str) -> Result
     let entries = workspace.list("", None)?;
     let paths: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
     let brief = brief::read(goal, &paths);
-    let found = survey(workspace, &brief)?;
+    let found = survey(workspace, &brief, goal)?;
     let outputs: Vec<String> = brief.write.iter().map(|wanted| wanted.path.clone()).collect();
     let grammar = menu(registry, &found, &brief, goal, &outputs).grammar();
     let messages = prompt::planning(prompt::system(registry), &found.text, goal).messages();

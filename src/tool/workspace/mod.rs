@@ -10,6 +10,7 @@
 
 mod apply;
 mod encoding;
+mod ignored;
 mod list;
 mod path;
 mod policy;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 pub use apply::Applied;
+pub use ignored::Ignored;
 pub use list::{Entry, LIST_LIMIT};
 pub(super) use path::similar as similar_names;
 pub use policy::{Policy, Verdict};
