@@ -407,7 +407,12 @@ impl Worker {
             let n_worth = self.cost.n_drafts(load, sequence.n_computed, n_sequences, sequence.luck.rate());
             #[cfg(test)]
             let n_worth = self.n_drafts.unwrap_or(n_worth);
-            *drafts = sequence.draft(n_worth.min(self.n_ctx.saturating_sub(sequence.tokens.len())));
+            let n_most = n_worth.min(self.n_ctx.saturating_sub(sequence.tokens.len()));
+            if n_most == 0 {
+                // Looking for a guess reads the whole text.
+                continue;
+            }
+            *drafts = sequence.draft(n_most);
             let end = sequence.tokens.len() + drafts.len();
             if self.cache.grow(&mut sequence.blocks, end, &self.pool).is_err() {
                 drafts.clear();
