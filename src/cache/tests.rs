@@ -309,7 +309,7 @@ fn what_rests_is_found_again_until_the_slots_are_full() {
         assert_eq!(cache.n_available(), 2);
     }
     // A block and a half; the half is the sequence's own.
-    let found = cache.reuse(&prompts[0], &mut pool);
+    let found = cache.reuse(&prompts[1], &mut pool);
     assert_eq!((found.n_tokens, found.blocks.len()), (50, 2));
     cache.release(found.blocks);
     let (n_rested, n_revived) = cache.n_rested_and_revived();
