@@ -1,6 +1,6 @@
 //! What a pass costs beside the model: drawing, scheduling, and the engine's loop around a model of two small layers.
 //!
-//! `cargo bench --bench decode`, or `-- draw` for a part. Draws are over a vocabulary of 151,936, as Qwen2.5's head has;
+//! `cargo bench --bench decode`, or `-- draw` for a part, `-- books` for what the cache and the schedule take. Draws are over a vocabulary of 151,936, as Qwen2.5's head has;
 //! `elem` = one logit. The engine's rows count tokens drawn, all sequences together.
 
 #![allow(missing_docs)]
@@ -9,11 +9,12 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use partita::engine::{EngineOptions, Prompt, Request, load};
+use partita::cache::{Cache, KvPool, KvShape};
+use partita::engine::{Engine, EngineOptions, Prompt, Request, load};
 use partita::model::tiny::{self, TinySpec};
 use partita::sample::{Mask, Random, Sampler};
-use partita::schedule::{Budget, Running, next};
-use partita::types::{Sampling, SequenceId, Token};
+use partita::schedule::{Budget, Cost, Decision, Load, Running, next};
+use partita::types::{BLOCK_TOKENS, BlockId, Sampling, SequenceId, Token};
 
 const N_VOCAB: usize = 151_936;
 
@@ -64,12 +65,151 @@ fn schedules(c: &mut Criterion) {
     });
 }
 
-fn engines(c: &mut Criterion) {
-    const N_TOKENS: usize = 32;
+/// The books of 64 decoding sequences of 768 to 2,048 tokens that share the first 768, in a pool that old prefixes fill.
+struct Books {
+    cache: Cache,
+    pool: KvPool,
+    cost: Cost,
+    running: Vec<Decoding>,
+    /// A prompt that has no room.
+    waiting: Vec<Token>,
+    n_prompts: u32,
+}
+
+struct Decoding {
+    tokens: Vec<Token>,
+    blocks: Vec<BlockId>,
+}
+
+impl Books {
+    const N_NODES: usize = 4096;
+    const N_SHARED: usize = 768;
+
+    fn new() -> Self {
+        let (shape, n_blocks) = (KvShape { n_layers: 1, n_kv_heads: 1, head_dim: 16 }, Self::N_NODES + 64);
+        let mut cost = Cost::default();
+        for i in 1..=64 {
+            cost.observe(Load::default().with(i, 100 * (i % 7)), 20.0 + i as f64);
+        }
+        let (cache, pool) = (Cache::new(n_blocks), KvPool::new(shape, n_blocks));
+        let mut books = Self { cache, pool, cost, running: Vec::new(), waiting: Vec::new(), n_prompts: 0 };
+        while books.cache.n_free() > 64 * 64 / 2 {
+            let Decoding { blocks, .. } = books.begin(0, 512);
+            books.cache.release(blocks);
+        }
+        books.running = (0..64).map(|i| books.begin(Self::N_SHARED, 800 + i * 13)).collect();
+        while books.cache.n_free() > 0 {
+            let Decoding { blocks, .. } = books.begin(0, 512.min(books.cache.n_free() * BLOCK_TOKENS));
+            books.cache.release(blocks);
+        }
+        books.waiting = books.prompt(Self::N_SHARED, 1500);
+        books
+    }
+
+    /// A prompt whose first `n_shared` tokens others have too.
+    fn prompt(&mut self, n_shared: usize, n_tokens: usize) -> Vec<Token> {
+        self.n_prompts += 1;
+        let seed = self.n_prompts * 4096;
+        (0..n_tokens as u32).map(|i| if (i as usize) < n_shared { i } else { seed + i }).collect()
+    }
+
+    /// A sequence whose prompt has just been computed.
+    fn begin(&mut self, n_shared: usize, n_tokens: usize) -> Decoding {
+        let tokens = self.prompt(n_shared, n_tokens);
+        let mut blocks = self.cache.reuse(&tokens, &mut self.pool).blocks;
+        self.cache.grow(&mut blocks, n_tokens, &self.pool).expect("old prefixes make room");
+        self.cache.insert(&tokens, &blocks);
+        Decoding { tokens, blocks }
+    }
+
+    /// All that happens to the books in a pass.
+    fn pass(&mut self) {
+        black_box(self.cache.n_known(&self.waiting));
+        let shares = self.shares();
+        let mut spans = Vec::with_capacity(shares.len());
+        for i in 0..shares.len() {
+            let sequence = &mut self.running[i];
+            self.cache
+                .grow(&mut sequence.blocks, sequence.tokens.len() + 1, &self.pool)
+                .expect("old prefixes make room");
+            spans.push(sequence.blocks.clone());
+            sequence.tokens.push(i as Token);
+            if sequence.tokens.len().is_multiple_of(BLOCK_TOKENS) {
+                self.cache.insert(&sequence.tokens, &sequence.blocks);
+            }
+            if sequence.tokens.len() == 2048 {
+                self.cache.release(std::mem::take(&mut sequence.blocks));
+                self.running[i] = self.begin(Self::N_SHARED, 1024);
+            }
+        }
+        black_box(spans);
+    }
+
+    /// What every sequence gets in this pass.
+    fn shares(&self) -> Vec<partita::schedule::Share> {
+        let view = |(i, sequence): (usize, &Decoding)| Running {
+            id: SequenceId(i as u64),
+            n_tokens: sequence.tokens.len() + 1,
+            n_computed: sequence.tokens.len(),
+            n_blocks: sequence.blocks.len(),
+            is_decoding: true,
+            program: i as u64 % 4,
+            rank: 0,
+        };
+        let running: Vec<Running> = self.running.iter().enumerate().map(view).collect();
+        let load = running.iter().fold(Load::default(), |load, sequence| load.with(1, sequence.n_computed));
+        let n_gentle = self.cost.room(load, 0, 256);
+        match next(&running, Budget { n_tokens: 256, n_gentle, n_blocks: self.cache.n_available() }) {
+            Decision::Batch(shares) if shares.len() == running.len() => shares,
+            decision => panic!("everybody has room: {decision:?}"),
+        }
+    }
+}
+
+fn books(c: &mut Criterion) {
+    c.bench_function("schedule/books of 64 sequences, 4096 nodes", |b| {
+        let mut books = Books::new();
+        b.iter(|| books.pass());
+    });
+}
+
+/// The engine's own figure, with a tree of 4,000 nodes and as many sequences waiting as running.
+fn overhead(c: &mut Criterion) {
+    c.bench_function("schedule/overhead of an engine's pass, 64 running and 64 waiting", |b| {
+        let (engine, _folder) = tiny_engine(&TinySpec { n_ctx: 2048, ..TinySpec::default() });
+        let run = |n_requests: u32, n_shared: u32, n_own: u32, n_tokens: usize| {
+            let request = |i: u32| {
+                let own = (0..n_own).map(|k| (k * k * 7 + i * (k + 3) + i / 256) % 256);
+                let prompt = Prompt::Tokens((0..n_shared).map(|k| k % 251).chain(own).collect());
+                Request { ignore_end: true, ..Request::new(prompt, n_tokens) }
+            };
+            let streams = engine.submit_all((0..n_requests).map(request).collect()).expect("requests in range");
+            streams.into_iter().for_each(|stream| drop(stream.finish_blocking().expect("sequences end")));
+        };
+        run(260, 0, 500, 1);
+        let mut seed = 1000;
+        b.iter_custom(|n| {
+            let before = engine.stats();
+            run(128, 256 + seed % 251, 20, 32);
+            seed += 1;
+            let after = engine.stats();
+            let n_passes = (after.n_passes - before.n_passes) as u32;
+            (after.overhead - before.overhead) * n as u32 / n_passes
+        });
+    });
+}
+
+/// An engine, and the folder that its model lies in.
+fn tiny_engine(spec: &TinySpec) -> (Engine, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder for the model");
     let path = folder.path().join("tiny.gguf");
-    tiny::write(&path, &TinySpec::default()).expect("the folder can be written");
-    let engine = load(&path, &EngineOptions::default(), &mut |_| ()).expect("the model loads");
+    tiny::write(&path, spec).expect("the folder can be written");
+    (load(&path, &EngineOptions::default(), &mut |_| ()).expect("the model loads"), folder)
+}
+
+fn engines(c: &mut Criterion) {
+    const N_TOKENS: usize = 32;
+    let (engine, _folder) = tiny_engine(&TinySpec::default());
     let request = |i: u32| {
         let prompt = Prompt::Tokens((0..40).map(|k| (k * 7 + i) % 256).collect());
         Request { ignore_end: true, ..Request::new(prompt, N_TOKENS) }
@@ -94,5 +234,5 @@ fn config() -> Criterion {
         .measurement_time(Duration::from_secs(2))
 }
 
-criterion_group! { name = decode; config = config(); targets = draws, schedules, engines }
+criterion_group! { name = decode; config = config(); targets = draws, schedules, books, overhead, engines }
 criterion_main!(decode);

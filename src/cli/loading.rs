@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, Kind, Settings, render, transfer};
-use crate::engine::{self, Engine, EngineOptions, Error, Progress};
+use crate::engine::{self, Engine, EngineOptions, Error, KvRest, Progress};
 use crate::sample;
 use crate::types::Precision;
 
@@ -19,16 +19,37 @@ pub struct EngineArgs {
     /// Memory for keys and values, such as 512M or 4G [default: a quarter of what is available]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     kv_memory: Option<u64>,
+    /// What becomes of keys and values that have to make room: forgotten, or packed to 8 bits in half of that memory.
+    /// Packing saves computing again under pressure, but answers then depend a little on what else ran
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    kv_rest: RestFormat,
     /// Compute with activations of 16 bits instead of 8: as exact as full precision, at half the speed for long prompts
     #[arg(long)]
     precise: bool,
+}
+
+/// As typed for `--kv-rest`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+enum RestFormat {
+    /// Forgotten
+    #[default]
+    #[serde(rename = "f16")]
+    F16,
+    /// Packed
+    #[value(name = "q8_0")]
+    #[serde(rename = "q8_0")]
+    Q8_0,
 }
 
 impl EngineArgs {
     /// What was typed, for the engine.
     pub fn options(&self) -> EngineOptions {
         let precision = if self.precise { Precision::Bits16 } else { Precision::Bits8 };
-        EngineOptions { kv_bytes: self.kv_memory, precision, ..EngineOptions::default() }
+        let kv_rest = match self.kv_rest {
+            RestFormat::F16 => KvRest::F16,
+            RestFormat::Q8_0 => KvRest::Q8_0,
+        };
+        EngineOptions { kv_bytes: self.kv_memory, precision, kv_rest, ..EngineOptions::default() }
     }
 }
 

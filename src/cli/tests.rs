@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 use super::exit::{Failure, Kind};
-use super::render;
 use super::settings::default_home;
+use super::{loading, render};
+use crate::engine::KvRest;
 
 #[test]
 fn the_parser_is_consistent() {
@@ -80,4 +81,22 @@ fn columns_line_up_whatever_their_colour() {
         [cells("ID", "N", "GOAL"), cells("\x1b[32ma\x1b[0m", "12", "sum all the files in here"), cells("bcd", "3", "")];
     let want = "ID    N  GOAL\n\x1b[32ma\x1b[0m    12  sum all the files i…\nbcd   3\n";
     assert_eq!(render::table(&rows, &[1], 10), want);
+}
+
+#[test]
+fn what_is_typed_for_the_engine_reaches_it() {
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        engine: loading::EngineArgs,
+    }
+    for (typed, kv_rest) in [(&["partita"][..], KvRest::F16), (&["partita", "--kv-rest", "q8_0"], KvRest::Q8_0)] {
+        let engine = <Typed as clap::Parser>::try_parse_from(typed).unwrap().engine;
+        assert_eq!(engine.options().kv_rest, kv_rest);
+        // A run is resumed with what it was started with.
+        let kept = serde_json::to_string(&engine).unwrap();
+        assert_eq!(serde_json::from_str::<loading::EngineArgs>(&kept).unwrap(), engine);
+    }
+    let older = serde_json::from_str::<loading::EngineArgs>(r#"{"kv_memory":5,"precise":true}"#).unwrap();
+    assert_eq!((older.options().kv_bytes, older.options().kv_rest), (Some(5), KvRest::F16));
 }

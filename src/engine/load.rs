@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Engine, EngineOptions, Error};
-use crate::cache::{KvPool, KvShape};
+use crate::cache::{Cache, KvPool, KvRest, KvShape};
 use crate::gguf::Gguf;
 use crate::model::{LoadOptions, Model};
 use crate::tokenizer::{self, ChatTemplate, Tokenizer};
@@ -50,14 +50,29 @@ pub fn load(path: &Path, options: &EngineOptions, progress: &mut dyn FnMut(Progr
     Ok(engine)
 }
 
-/// Blocks that the options, or else the machine, give to the KV cache.
-pub(super) fn n_kv_blocks(shape: KvShape, n_ctx: usize, options: &EngineOptions) -> Result<usize, Error> {
-    let budget = options.kv_bytes.unwrap_or_else(|| available_bytes().map_or(FALLBACK_KV_BYTES, |bytes| bytes / 4));
-    let n_useful = options.max_running.saturating_mul(n_ctx.div_ceil(BLOCK_TOKENS));
-    let n_blocks = usize::try_from(budget / KvPool::block_bytes(shape) as u64).unwrap_or(usize::MAX).min(n_useful);
-    match n_blocks {
-        0 => Err(Error::Option { option: "kv_bytes", expected: "room for one block", found: budget as usize }),
-        _ => Ok(n_blocks),
+/// What the options, or else the machine, give to the KV cache.
+#[derive(Debug, PartialEq)]
+pub(super) struct KvRoom {
+    pub n_blocks: usize,
+    /// Packed blocks beside them.
+    pub n_slots: usize,
+}
+
+/// One in so many bytes of the budget is for packed blocks, if there are any.
+const REST_SHARE: u64 = 2;
+
+impl KvRoom {
+    pub fn new(shape: KvShape, n_ctx: usize, options: &EngineOptions) -> Result<Self, Error> {
+        let budget = options.kv_bytes.unwrap_or_else(|| available_bytes().map_or(FALLBACK_KV_BYTES, |bytes| bytes / 4));
+        let rest_budget = if options.kv_rest == KvRest::Q8_0 { budget / REST_SHARE } else { 0 };
+        let n_useful = options.max_running.saturating_mul(n_ctx.div_ceil(BLOCK_TOKENS));
+        let fit =
+            |budget: u64, bytes: usize| usize::try_from(budget / bytes as u64).unwrap_or(usize::MAX).min(n_useful);
+        let n_blocks = fit(budget - rest_budget, KvPool::block_bytes(shape));
+        match n_blocks {
+            0 => Err(Error::Option { option: "kv_bytes", expected: "room for one block", found: budget as usize }),
+            _ => Ok(Self { n_blocks, n_slots: fit(rest_budget, Cache::slot_bytes(shape)) }),
+        }
     }
 }
 

@@ -10,11 +10,12 @@
 //!
 //! Invariants: a stream always ends with [`Delta::Done`] or [`Delta::Failed`], also if the engine's thread panics;
 //! when nothing runs, every block is free or held by the prefix tree alone; what a sequence says does not depend on
-//! what else runs.
+//! what else runs, unless [`KvRest::Q8_0`] is asked for.
 //! Must not know: goals, plans, HTTP, terminals.
 
 mod history;
 mod load;
+mod pin;
 mod sequence;
 mod stats;
 mod stop;
@@ -30,9 +31,11 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock};
 
 pub use load::{Progress, load};
+pub use pin::Pin;
 pub use stats::Stats;
 pub use stream::{Completion, Delta, TokenStream};
 
+pub use crate::cache::KvRest;
 use crate::cache::{Clerk, Keep};
 use crate::model::{self, Model};
 use crate::sample::{self, Grammars, Sampler};
@@ -128,6 +131,8 @@ pub struct EngineOptions {
     pub kv_folder: Option<PathBuf>,
     /// Bytes that they may take there, those of other models included.
     pub kv_folder_bytes: u64,
+    /// What becomes of keys and values that have to make room. Packing them changes what is said after them.
+    pub kv_rest: KvRest,
     /// What the engine does to save work.
     pub features: Features,
 }
@@ -161,6 +166,7 @@ impl Default for EngineOptions {
             features: Features::default(),
             kv_folder: None,
             kv_folder_bytes: 2 << 30,
+            kv_rest: KvRest::default(),
         }
     }
 }
@@ -246,6 +252,7 @@ struct Handle {
     template: Option<ChatTemplate>,
     n_ctx: usize,
     next_id: AtomicU64,
+    next_pin: AtomicU64,
     clerk: Option<Clerk>,
 }
 
@@ -294,9 +301,9 @@ impl Engine {
         let (commands, inbox) = mpsc::channel();
         let worker = Worker::new(model, options, shared.clone())?;
         let grammars = Grammars::new(&tokenizer);
-        let next_id = AtomicU64::new(1);
+        let (next_id, next_pin) = (AtomicU64::new(1), AtomicU64::new(1));
         let clerk = worker.clerk();
-        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id, clerk };
+        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id, next_pin, clerk };
         Ok((Self(Arc::new(handle)), worker, inbox))
     }
 

@@ -37,8 +37,8 @@ pub(super) struct Sequence {
     pub is_decoding: bool,
     /// Whether it has ever run; what it finds in the cache after preemption is its own work.
     pub was_admitted: bool,
-    /// Whether it waits for another one to compute what both begin with.
-    pub is_following: bool,
+    /// The sequence that it waits for to compute what both begin with, and how many tokens that are.
+    pub follows: Option<(SequenceId, usize)>,
     /// Whether end tokens are never drawn.
     pub ignores_end: bool,
     pub constraint: Option<Constraint>,
@@ -99,7 +99,7 @@ impl Sequence {
             blocks: Vec::new(),
             is_decoding: false,
             was_admitted: false,
-            is_following: false,
+            follows: None,
             ignores_end: false,
             constraint: None,
             stop: StopFilter::new(Vec::new()),

@@ -30,6 +30,8 @@ pub struct Stats {
     pub n_ended: u64,
     /// Time spent in passes, sampling included.
     pub busy: Duration,
+    /// Time spent on the books of these passes: admission, schedule, cache, and telling the readers.
+    pub overhead: Duration,
     /// Sequences that run now.
     pub n_running: usize,
     /// Sequences that wait now.
@@ -40,6 +42,10 @@ pub struct Stats {
     pub kv_blocks_peak: usize,
     /// KV blocks in all.
     pub kv_blocks_total: usize,
+    /// KV blocks that were packed to make room; see [`KvRest`](crate::cache::KvRest).
+    pub n_rested: u64,
+    /// KV blocks that were unpacked again.
+    pub n_revived: u64,
     /// Bytes of one KV block.
     pub kv_block_bytes: u64,
     /// What was read from and written to the folder of kept prefixes.

@@ -586,6 +586,100 @@ fn guesses_change_no_token() {
 }
 
 #[test]
+fn a_preempted_sequence_computes_only_what_was_evicted() {
+    let requests = || vec![tokens(noise(100, 1), 60), tokens(noise(90, 2), 60)];
+    let alone: Vec<_> = requests().into_iter().map(|request| Bench::with_blocks(100, 1).one(request).tokens).collect();
+    for (n_blocks, n_turns) in [(100, 20), (8, 100)] {
+        let mut bench = Bench::with_blocks(n_blocks, 4);
+        let streams: Vec<_> = requests().into_iter().map(|request| bench.engine.submit(request).unwrap()).collect();
+        bench.obey();
+        let mut known = Vec::new();
+        for turn in 0..n_turns {
+            bench.worker.turn();
+            if n_blocks == 100 && turn == 15 {
+                bench.worker.preempt_youngest();
+            }
+            known = bench.worker.waiting_and_known();
+            if !known.is_empty() {
+                break;
+            }
+        }
+        // All of it is known at first, but the block that an older sequence needed at once.
+        let (n_tokens, n_known) = known[0];
+        assert!(n_tokens - 1 - n_known <= if n_blocks == 100 { 0 } else { BLOCK_TOKENS }, "{n_known} of {n_tokens}");
+        let before = bench.engine.stats().n_prefilled;
+        let mut n_known = n_known;
+        while let Some(&(_, n)) = bench.worker.waiting_and_known().first() {
+            n_known = n;
+            bench.worker.turn();
+        }
+        assert!(n_known >= 64, "{n_known} of {n_tokens} tokens outlived the wait");
+        bench.drain();
+        let stats = bench.engine.stats();
+        assert_eq!((stats.n_preempted, stats.n_prefilled - before), (1, (n_tokens - n_known) as u64));
+        let said: Vec<_> = streams.into_iter().map(|stream| stream.finish_blocking().unwrap().tokens).collect();
+        assert_eq!(said, alone);
+        bench.check_balance();
+    }
+}
+
+/// Eight prompts that begin like an earlier one, then a flood of others, then the eight again: prompt tokens that were
+/// computed for these.
+fn after_a_flood(pinned: &[u64]) -> (Vec<usize>, Bench) {
+    let mut bench = Bench::with_blocks(32, 4);
+    let standing = |seed: u64| noise(128, seed);
+    let pins: Vec<Pin> = pinned.iter().map(|&seed| bench.engine.pin(standing(seed))).collect();
+    bench.all((1..4).map(|seed| tokens(standing(seed), 2)).collect());
+    bench.all((10..40).map(|seed| tokens(noise(150, seed), 8)).collect());
+    let again = |seed| tokens([standing(seed), noise(5, seed)].concat(), 2);
+    let ends = bench.all((1..4).map(again).collect());
+    drop(pins);
+    (ends.into_iter().map(|end| end.unwrap().usage.cached_tokens).collect(), bench)
+}
+
+#[test]
+fn what_is_pinned_outlives_what_is_not() {
+    for (pinned, want) in [(&[][..], [0, 0, 0]), (&[2], [0, 128, 0]), (&[3, 1], [128, 0, 128])] {
+        let (cached, mut bench) = after_a_flood(pinned);
+        assert_eq!(cached, want, "{pinned:?}");
+        // Pins that are gone keep nothing.
+        bench.all((50..80).map(|seed| tokens(noise(150, seed), 8)).collect());
+        let ends = bench.all((1..4).map(|seed| tokens(noise(128, seed), 2)).collect());
+        assert!(ends.iter().all(|end| end.as_ref().unwrap().usage.cached_tokens == 0));
+        bench.check_balance();
+    }
+    // A pin outlives its engine, or the other way round.
+    let Bench { engine, worker, inbox } = Bench::new(&EngineOptions::default());
+    let pin = engine.pin(noise(40, 1));
+    let thread = std::thread::spawn(move || worker.run(&inbox));
+    drop(engine);
+    thread.join().unwrap();
+    drop(pin);
+}
+
+#[test]
+fn packed_keys_and_values_save_prefilling_under_pressure() {
+    let run = |kv_rest: KvRest| {
+        let probe = Bench::new(&EngineOptions::default());
+        let block_bytes = cache::KvPool::block_bytes(probe.worker.kv_shape()) as u64;
+        let kv_bytes = Some(40 * block_bytes);
+        let mut bench = Bench::new(&EngineOptions { kv_bytes, kv_rest, max_running: 4, ..Default::default() });
+        for round in 0..3 {
+            for seed in 0..11 {
+                bench.one(tokens([noise(128, seed), noise(9, 100 * round + seed)].concat(), 3));
+            }
+        }
+        bench.check_balance();
+        bench.engine.stats()
+    };
+    let (plain, packed) = (run(KvRest::F16), run(KvRest::Q8_0));
+    assert_eq!((plain.n_rested, plain.n_revived), (0, 0));
+    assert!(packed.n_rested > 0 && packed.n_revived > 0, "{packed:?}");
+    assert!(2 * packed.n_prefilled < plain.n_prefilled, "{} against {}", packed.n_prefilled, plain.n_prefilled);
+    assert_eq!(packed.n_prefilled + packed.n_cached, plain.n_prefilled + plain.n_cached);
+}
+
+#[test]
 fn available_memory_is_read_from_meminfo() {
     for (text, want) in [
         ("MemTotal: 100 kB\nMemAvailable:    2048 kB\n", Some(2 << 20)),

@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::history::History;
-use super::load::n_kv_blocks;
+use super::load::KvRoom;
 use super::sequence::{Draws, Sequence};
 use super::{EngineOptions, Error, Features, Shared, Stats};
-use crate::cache::{Archive, Cache, Clerk, KvPool};
+use crate::cache::{Archive, Cache, Clerk, KvPool, KvRest, PinId, n_common};
 use crate::model::{Logits, Model};
 use crate::schedule::{self, Budget, Cost, Decision, Load, Share};
 use crate::types::{BLOCK_TOKENS, Batch, Finish, SequenceId, Span, Token};
@@ -25,6 +25,10 @@ use crate::types::{BLOCK_TOKENS, Batch, Finish, SequenceId, Span, Token};
 pub(super) enum Command {
     /// Run these.
     Submit(Vec<Submission>),
+    /// Keep this prefix, as far as it is or will be known.
+    Pin(PinId, Vec<Token>),
+    /// It need not be kept any more.
+    Unpin(PinId),
     /// Panic, as a defect in a kernel would.
     #[cfg(test)]
     Panic,
@@ -90,18 +94,19 @@ impl Worker {
             }
         }
         let n_ctx = model.config().n_ctx;
-        let n_blocks = n_kv_blocks(model.kv_shape(), n_ctx, options)?;
+        let KvRoom { n_blocks, n_slots } = KvRoom::new(model.kv_shape(), n_ctx, options)?;
         let pool = KvPool::new(model.kv_shape(), n_blocks);
+        let origin = origin(&model, options);
         let archive = options
             .kv_folder
             .clone()
-            .map(|folder| Archive::open(folder, options.kv_folder_bytes, model.fingerprint(), model.kv_shape()));
+            .map(|folder| Archive::open(folder, options.kv_folder_bytes, origin, model.kv_shape()));
         let kv_block_bytes = KvPool::block_bytes(model.kv_shape()) as u64;
         let stats = Stats { kv_blocks_total: n_blocks, kv_block_bytes, ..Stats::default() };
         Ok(Self {
+            cache: Cache::with_rest(model.kv_shape(), n_blocks, n_slots),
             model,
             pool,
-            cache: Cache::new(n_blocks),
             archive,
             waiting: Vec::new(),
             running: Vec::new(),
@@ -152,6 +157,7 @@ impl Worker {
     }
 
     fn step(&mut self) {
+        let begun = Instant::now();
         self.drop_cancelled();
         self.admit();
         let pass = self.schedule();
@@ -159,12 +165,15 @@ impl Worker {
             return;
         }
         let started = Instant::now();
+        self.stats.overhead += started - begun;
         let computed = self.model.forward(&pass.batch, &mut self.pool);
         self.cost.observe(pass.load(), started.elapsed().as_secs_f64() * 1e3);
         match computed {
             Ok(mut logits) => {
                 let drawn = self.sample(&pass, &mut logits);
+                let drawn_at = Instant::now();
                 self.commit(&pass, drawn);
+                self.stats.overhead += drawn_at.elapsed();
             }
             Err(error) => self.fail_all(&pass, &Error::Model(Arc::new(error))),
         }
@@ -205,6 +214,8 @@ impl Worker {
                     }
                 }
             }
+            Command::Pin(id, tokens) => self.cache.pin(id, tokens),
+            Command::Unpin(id) => self.cache.unpin(id),
             #[cfg(test)]
             Command::Panic => panic!("asked to panic"),
         }
@@ -251,6 +262,13 @@ impl Worker {
 
     /// Starts waiting sequences, those with the highest rank first, as long as there is room.
     fn admit(&mut self) {
+        if self.running.len() < self.max_running {
+            self.start_waiting();
+        }
+        self.waiting.iter_mut().for_each(|sequence| sequence.n_passed_over += 1);
+    }
+
+    fn start_waiting(&mut self) {
         let mut order: Vec<_> = self.waiting.iter().map(|sequence| (Reverse(sequence.rank()), sequence.id)).collect();
         order.sort_unstable();
         for (_, id) in order {
@@ -258,13 +276,12 @@ impl Worker {
                 break;
             }
             let at = self.waiting.partition_point(|other| other.id < id);
-            let follows = self.must_follow(&self.waiting[at]);
-            self.waiting[at].is_following = follows;
-            if !follows && !self.start(at) {
+            let leader = self.find_leader(&self.waiting[at]);
+            self.waiting[at].follows = leader;
+            if leader.is_none() && !self.start(at) {
                 break;
             }
         }
-        self.waiting.iter_mut().for_each(|sequence| sequence.n_passed_over += 1);
     }
 
     /// Starts the waiting sequence at `at` with what is known of it; false if there is no room.
@@ -293,19 +310,28 @@ impl Worker {
         true
     }
 
-    /// Whether a running sequence is just computing what this one could share.
-    fn must_follow(&self, sequence: &Sequence) -> bool {
+    /// The running sequence that is just computing what this one could share, and how many tokens that are.
+    fn find_leader(&self, sequence: &Sequence) -> Option<(SequenceId, usize)> {
         if !(self.features.reuse && self.features.join) {
-            return false;
+            return None;
+        }
+        let is_leading = |leader: &Sequence, n_shared| !leader.is_decoding && leader.n_computed < n_shared;
+        // Neither of them gets other tokens meanwhile, so they are compared once.
+        if let Some((id, n_shared)) = sequence.follows {
+            let at = self.running.partition_point(|leader| leader.id < id);
+            let leader = self.running.get(at).filter(|leader| leader.id == id);
+            if leader.is_some_and(|leader| is_leading(leader, n_shared)) {
+                return sequence.follows;
+            }
         }
         let tokens = sequence.reusable();
-        let shared_with = |leader: &Sequence| {
-            let n_shared = leader.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
-            if leader.n_computed < n_shared { n_shared } else { 0 }
-        };
-        let leaders = self.running.iter().filter(|leader| !leader.is_decoding);
-        let n_shared = leaders.map(shared_with).max().unwrap_or(0);
-        n_shared > 0 && schedule::should_follow(self.cache.n_known(tokens), n_shared, sequence.is_following)
+        let leaders = self.running.iter().filter(|leader| is_leading(leader, tokens.len()));
+        let shared = leaders.map(|leader| (leader, n_common(&leader.tokens, tokens)));
+        let shared = shared.filter(|&(leader, n_shared)| is_leading(leader, n_shared));
+        let (leader, n_shared) = shared.max_by_key(|&(_, n_shared)| n_shared)?;
+        let follows_already = sequence.follows.is_some();
+        let must_follow = schedule::should_follow(self.cache.n_known(tokens), n_shared, follows_already);
+        must_follow.then_some((leader.id, n_shared))
     }
 
     /// The next pass; sequences that must make room for it are put back or given up.
@@ -328,10 +354,10 @@ impl Worker {
 
     /// Prompt tokens of a pass that decoding sequences of other programs wait for.
     fn n_gentle(&self) -> usize {
-        let (decoding, prefilling): (Vec<_>, Vec<_>) = self.running.iter().partition(|sequence| sequence.is_decoding);
-        let load =
-            decoding.iter().fold(Load::default(), |load, s| load.with(s.tokens.len() - s.n_computed, s.n_computed));
-        let n_attended = prefilling.iter().map(|sequence| sequence.n_computed).max().unwrap_or(0);
+        let decoding = self.running.iter().filter(|sequence| sequence.is_decoding);
+        let prefilling = self.running.iter().filter(|sequence| !sequence.is_decoding);
+        let load = decoding.fold(Load::default(), |load, s| load.with(s.tokens.len() - s.n_computed, s.n_computed));
+        let n_attended = prefilling.map(|sequence| sequence.n_computed).max().unwrap_or(0);
         self.cost.room(load, n_attended, self.n_batch_tokens)
     }
 
@@ -343,7 +369,9 @@ impl Worker {
             let at = self.running.partition_point(|sequence| sequence.id < share.id);
             let sequence = &mut self.running[at];
             let end = sequence.n_computed + share.n_tokens;
-            self.cache.grow(&mut sequence.blocks, end).expect("the schedule stays within the available blocks");
+            self.cache
+                .grow(&mut sequence.blocks, end, &self.pool)
+                .expect("the schedule stays within the available blocks");
             sequence.n_passed_over = 0;
             load = load.with(share.n_tokens, sequence.n_computed);
             parts.push(Part { at, share, drafts: Vec::new() });
@@ -379,9 +407,14 @@ impl Worker {
             let n_worth = self.cost.n_drafts(load, sequence.n_computed, n_sequences, sequence.luck.rate());
             #[cfg(test)]
             let n_worth = self.n_drafts.unwrap_or(n_worth);
-            *drafts = sequence.draft(n_worth.min(self.n_ctx.saturating_sub(sequence.tokens.len())));
+            let n_most = n_worth.min(self.n_ctx.saturating_sub(sequence.tokens.len()));
+            if n_most == 0 {
+                // Looking for a guess reads the whole text.
+                continue;
+            }
+            *drafts = sequence.draft(n_most);
             let end = sequence.tokens.len() + drafts.len();
-            if self.cache.grow(&mut sequence.blocks, end).is_err() {
+            if self.cache.grow(&mut sequence.blocks, end, &self.pool).is_err() {
                 drafts.clear();
             }
         }
@@ -485,6 +518,7 @@ impl Worker {
         let n_used = self.cache.n_total() - self.cache.n_free();
         self.stats.kv_blocks_used = n_used;
         self.stats.kv_blocks_peak = self.stats.kv_blocks_peak.max(n_used);
+        (self.stats.n_rested, self.stats.n_revived) = self.cache.n_rested_and_revived();
         (self.stats.n_running, self.stats.n_waiting) = (self.running.len(), self.waiting.len());
         *self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.stats.clone();
     }
@@ -498,6 +532,15 @@ impl Worker {
     }
 }
 
+/// What keys and values in files depend on. What was packed meanwhile is not what the model computes.
+fn origin(model: &Model, options: &EngineOptions) -> [u8; 32] {
+    let mut origin = model.fingerprint();
+    if options.kv_rest == KvRest::Q8_0 {
+        origin.iter_mut().for_each(|byte| *byte = !*byte);
+    }
+    origin
+}
+
 #[cfg(test)]
 impl Worker {
     pub fn kv_shape(&self) -> crate::cache::KvShape {
@@ -508,6 +551,17 @@ impl Worker {
     pub fn forget_and_count(&mut self) -> (usize, bool) {
         self.cache.clear();
         (self.cache.n_free(), self.cache.n_free() == self.cache.n_total())
+    }
+
+    /// Tokens of each waiting sequence, and how many of them are known.
+    pub fn waiting_and_known(&self) -> Vec<(usize, usize)> {
+        let known = |sequence: &Sequence| (sequence.tokens.len(), self.cache.n_known(sequence.reusable()));
+        self.waiting.iter().map(known).collect()
+    }
+
+    /// Puts the youngest running sequence back, as if an older one needed its room.
+    pub fn preempt_youngest(&mut self) {
+        self.preempt(self.running[self.running.len() - 1].id);
     }
 
     /// Puts a token that does not exist into the first sequence.

@@ -95,8 +95,11 @@ pub fn next(running: &[Running], budget: Budget) -> Decision {
     let (decoding, mut prefilling): (Vec<_>, Vec<_>) = running.iter().partition(|sequence| sequence.is_decoding);
     prefilling.sort_by_key(|sequence| (Reverse(sequence.rank), sequence.id));
     let n_decoding = decoding.len();
+    let first = decoding.first().map(|sequence| sequence.program);
+    let is_mixed = decoding.iter().any(|sequence| Some(sequence.program) != first);
     for (i, sequence) in decoding.iter().chain(&prefilling).enumerate() {
-        let keeps_waiting = !sequence.is_decoding && decoding.iter().any(|other| other.program != sequence.program);
+        let keeps_others = is_mixed || first.is_some_and(|program| program != sequence.program);
+        let keeps_waiting = !sequence.is_decoding && keeps_others;
         // One token is kept for every decoding sequence that comes after this one.
         let n_reserved = n_decoding.saturating_sub(i + 1);
         let n_budget = free.n_tokens.saturating_sub(n_reserved);

@@ -95,7 +95,7 @@ fn forks_equal_each_sequence_alone() {
             let prefix = cache.reuse(&tokens[..tokens.len() - 1], &mut pool);
             assert!(prefix.n_tokens >= n_shared.min(if i == 0 { 0 } else { 77 }), "{name}: {} reused", prefix.n_tokens);
             let mut blocks = prefix.blocks;
-            cache.grow(&mut blocks, tokens.len()).unwrap();
+            cache.grow(&mut blocks, tokens.len(), &pool).unwrap();
             let spans = vec![span(prefix.n_tokens, tokens.len(), &blocks)];
             let batch = Batch { tokens: tokens[prefix.n_tokens..].to_vec(), spans };
             let got = model.forward(&batch, &mut pool).unwrap().rows;
@@ -105,7 +105,7 @@ fn forks_equal_each_sequence_alone() {
             cache.release(blocks);
             if i == 0 {
                 let mut blocks = cache.reuse(&[], &mut pool).blocks;
-                cache.grow(&mut blocks, parent.len()).unwrap();
+                cache.grow(&mut blocks, parent.len(), &pool).unwrap();
                 let spans = vec![span(0, parent.len(), &blocks)];
                 model.forward(&Batch { tokens: parent.clone(), spans }, &mut pool).unwrap();
                 cache.insert(&parent, &blocks);

@@ -90,7 +90,7 @@ impl Archive {
         let mut held = cache.reuse(&tokens[..n_known * BLOCK_TOKENS], pool).blocks;
         chain.truncate(n_known + cache.n_available());
         let wanted = chain.len() * BLOCK_TOKENS;
-        if held.len() == n_known && cache.grow(&mut held, wanted).is_ok() {
+        if held.len() == n_known && cache.grow(&mut held, wanted, pool).is_ok() {
             let read = |(link, block): (&Link, &BlockId)| self.take_over(link, pool.block_mut(*block));
             let n_read = chain[n_known..].iter().zip(&held[n_known..]).map(read).take_while(|is_read| *is_read).count();
             chain.truncate(n_known + n_read);

@@ -33,7 +33,7 @@ impl Process {
     /// Computes a prompt and keeps its first `n_keep` tokens.
     fn keep(&mut self, tokens: &[Token], n_keep: usize) {
         let mut blocks = Vec::new();
-        self.cache.grow(&mut blocks, tokens.len()).unwrap();
+        self.cache.grow(&mut blocks, tokens.len(), &self.pool).unwrap();
         for (&block, chunk) in blocks.iter().zip(tokens.chunks(BLOCK_TOKENS)) {
             self.pool.block_mut(block).copy_from_slice(&memory(chunk));
         }
@@ -138,10 +138,10 @@ fn a_pool_without_room_takes_what_fits() {
     let (folder, tokens) = filled();
     let mut process = Process::new(folder.path(), 3);
     let mut held = Vec::new();
-    process.cache.grow(&mut held, 1).unwrap();
+    process.cache.grow(&mut held, 1, &process.pool).unwrap();
     process.archive.recall(&tokens, 70, &mut process.cache, &mut process.pool);
     assert_eq!((process.cache.n_known(&tokens), process.cache.n_free()), (64, 0));
-    process.cache.grow(&mut held, 3 * BLOCK_TOKENS).unwrap();
+    process.cache.grow(&mut held, 3 * BLOCK_TOKENS, &process.pool).unwrap();
     process.archive.recall(&tokens, 70, &mut process.cache, &mut process.pool);
     assert_eq!(process.cache.n_known(&tokens), 0);
     process.cache.release(held);
