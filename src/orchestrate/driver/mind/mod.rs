@@ -154,6 +154,15 @@ impl Budget {
 /// Receives tokens as they come, for display.
 pub type TokenSink = dyn Fn(&'static str, Option<StepId>, &str) + Send + Sync;
 
+/// What the cache is asked to hold while steps still wait that will begin with it.
+#[derive(Default)]
+struct Holds {
+    /// The latest planner's conversation, which steps go on from.
+    plan: Option<engine::Pin>,
+    /// The beginning of the summary's.
+    ahead: Option<engine::Pin>,
+}
+
 /// The engine as a [`Mind`], under a budget.
 pub struct EngineMind {
     engine: Engine,
@@ -162,6 +171,7 @@ pub struct EngineMind {
     run: RunId,
     behind: Mutex<BTreeMap<StepId, u64>>,
     transcripts: Mutex<Transcripts>,
+    holds: Mutex<Holds>,
 }
 
 impl EngineMind {
@@ -173,7 +183,15 @@ impl EngineMind {
         if engine.template().is_none() {
             return Err(Error::Template(tokenizer::Error::NoTemplate));
         }
-        Ok(Self { engine, budget, on_token, run, behind: Mutex::default(), transcripts: Mutex::default() })
+        Ok(Self {
+            engine,
+            budget,
+            on_token,
+            run,
+            behind: Mutex::default(),
+            transcripts: Mutex::default(),
+            holds: Mutex::default(),
+        })
     }
 
     fn request(&self, call: Call) -> Result<Request, Error> {
@@ -210,6 +228,17 @@ impl EngineMind {
         Ok(self.transcripts().splice(messages, rendered, part, |token| tokenizer.is_end(token)))
     }
 
+    /// Asks the cache to hold what calls to come begin with; after the summary, none come.
+    fn hold(&self, purpose: &str, tokens: &[Token]) {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        match purpose {
+            "plan" => holds.plan = Some(self.engine.pin(tokens.to_vec())),
+            "ahead" => holds.ahead = Some(self.engine.pin(tokens.to_vec())),
+            "summary" => *holds = Holds::default(),
+            _ => {}
+        }
+    }
+
     fn transcripts(&self) -> MutexGuard<'_, Transcripts> {
         self.transcripts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,6 +266,7 @@ impl EngineMind {
         if self.budget.spent().is_some() || tokens.is_empty() {
             return;
         }
+        self.hold("ahead", &tokens);
         // Not of the run: as a program of its own it takes no time from the run's sequences.
         let tag = Tag { role: "ahead", ..Tag::default() };
         let Ok(stream) = self.engine.submit(Request { tag, ..Request::new(Prompt::Tokens(tokens), 0) }) else { return };
@@ -268,6 +298,7 @@ impl EngineMind {
                     let fresh = done.usage.prompt_tokens - done.usage.cached_tokens;
                     self.budget.take((fresh + done.usage.decoded_tokens) as u64);
                     let (finish, usage, mean_logprob) = (done.finish, done.usage, done.mean_logprob);
+                    self.hold(purpose, &[prompt.as_slice(), &done.tokens].concat());
                     if finish == Finish::Stop {
                         self.transcripts().add(messages, format!("{prefill}{}", done.text), &prompt, &done.tokens);
                     }
