@@ -28,7 +28,7 @@ fn draws(c: &mut Criterion) {
     let mut group = c.benchmark_group("draw");
     group.throughput(Throughput::Elements(N_VOCAB as u64));
     let logits = logits();
-    let few = Mask::of(&(0..200).map(|i| i * 613).collect::<Vec<Token>>(), N_VOCAB);
+    let few = Mask::of(&(0..200).map(|i| i * 613).collect::<Vec<Token>>(), N_VOCAB).into();
     let base = Sampling { temperature: 0.8, ..Sampling::default() };
     for (name, sampling, mask) in [
         ("greedy", Sampling::default(), None),

@@ -22,13 +22,21 @@ pub struct EngineArgs {
     /// Compute with activations of 16 bits instead of 8: as exact as full precision, at half the speed for long prompts
     #[arg(long)]
     precise: bool,
+    /// Every answer depends on its request alone, never on what else runs; refuses options that would break this
+    #[arg(long)]
+    deterministic: bool,
 }
 
 impl EngineArgs {
     /// What was typed, for the engine.
     pub fn options(&self) -> EngineOptions {
         let precision = if self.precise { Precision::Bits16 } else { Precision::Bits8 };
-        EngineOptions { kv_bytes: self.kv_memory, precision, ..EngineOptions::default() }
+        EngineOptions {
+            kv_bytes: self.kv_memory,
+            precision,
+            deterministic: self.deterministic,
+            ..EngineOptions::default()
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! 2. The engine's thread ([`worker`]) admits it: keys and values of a known prefix are shared, not computed. A
 //!    sequence whose prefix another one is computing right now waits for that one.
 //! 3. Every pass runs what `schedule` picks: all decoding sequences, and prompts in chunks.
+//!    Meanwhile the grammars say what may be drawn after it ([`lookahead`]); where that is little, only its logits are
+//!    computed.
 //! 4. Sequences whose tokens are all computed draw the next one; tokens that a grammar forces join the next pass as
 //!    a chunk.
 //! 5. Each token goes out as a [`Delta`]; dropping the [`TokenStream`] ends the sequence and frees its blocks.
@@ -15,6 +17,7 @@
 
 mod history;
 mod load;
+mod lookahead;
 mod sequence;
 mod stats;
 mod stop;
@@ -128,6 +131,9 @@ pub struct EngineOptions {
     pub kv_folder: Option<PathBuf>,
     /// Bytes that they may take there, those of other models included.
     pub kv_folder_bytes: u64,
+    /// What a sequence says must depend on its request alone, never on what else runs or ran: whatever would break
+    /// this is refused, and grammars share no state.
+    pub deterministic: bool,
     /// What the engine does to save work.
     pub features: Features,
 }
@@ -142,11 +148,14 @@ pub struct Features {
     pub join: bool,
     /// Tokens that are easily guessed are checked instead of drawn one by one.
     pub draft: bool,
+    /// What a grammar allows is found beside the forward pass, and only the logits of that are computed where it is
+    /// little.
+    pub mask_ahead: bool,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { reuse: true, join: true, draft: true }
+        Self { reuse: true, join: true, draft: true, mask_ahead: true }
     }
 }
 
@@ -161,7 +170,22 @@ impl Default for EngineOptions {
             features: Features::default(),
             kv_folder: None,
             kv_folder_bytes: 2 << 30,
+            deterministic: false,
         }
+    }
+}
+
+impl EngineOptions {
+    /// Refuses what an option may not be, and what does not go together.
+    fn check(&self) -> Result<(), Error> {
+        for (option, found) in [("max_batch_tokens", self.max_batch_tokens), ("max_running", self.max_running)] {
+            if found == 0 {
+                return Err(Error::Option { option, expected: "1 or more", found });
+            }
+        }
+        // Everything an engine can do today gives a sequence the same tokens in every batch. An option that does not is
+        // refused here if `deterministic` is asked for.
+        Ok(())
     }
 }
 
@@ -293,7 +317,7 @@ impl Engine {
         let shared = Arc::new(Shared::default());
         let (commands, inbox) = mpsc::channel();
         let worker = Worker::new(model, options, shared.clone())?;
-        let grammars = Grammars::new(&tokenizer);
+        let grammars = Grammars::new(&tokenizer).with_own_states(options.deterministic);
         let next_id = AtomicU64::new(1);
         let clerk = worker.clerk();
         let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id, clerk };
