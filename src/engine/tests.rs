@@ -673,7 +673,7 @@ fn workflow_hash(bench: &mut Bench, crowd: &mut Crowd) -> u64 {
             crowd.maybe_arrive(bench);
             bench.obey();
             bench.worker.turn();
-            is_over = streams.iter_mut().zip(&mut said).map(|(stream, said)| read_ready(stream, said)).all(|over| over);
+            is_over = streams.iter_mut().zip(&mut said).all(|(stream, said)| read_ready(stream, said));
         }
         said.hash(&mut hasher);
         let tokens = said.into_iter().map(|said| said.into_iter().map(|token| token.expect("it fits").0).collect());
