@@ -82,6 +82,30 @@ fn products(c: &mut Criterion) {
     }
 }
 
+/// The output head of a 0.5B model: whole, and for some outputs, each in a block of its own and other ones every time.
+fn heads(c: &mut Criterion) {
+    let (n_rows, n_cols) = (151_936, 896);
+    let head = pack(Dtype::Q8_0, &blocks(Dtype::Q8_0, n_rows * n_cols), n_rows, n_cols);
+    let threads = Threads::new(2);
+    let mut group = c.benchmark_group("head/Q8_0/151936x896");
+    for m in [1, 8] {
+        let (x, mut out) = (floats(m * n_cols), vec![0.0; m * n_rows]);
+        group.bench_function(format!("rows {m}/whole"), |b| b.iter(|| head.matmul(&x, &mut out, &threads)));
+    }
+    for n in [1, 16, 594, 2374, 4748, 9496] {
+        let (x, mut out) = (floats(n_cols), vec![0.0; n]);
+        let (step, mut turn) = (n_rows / 16 / n * 16, 0);
+        group.bench_function(format!("rows 1/{n} outputs"), |b| {
+            b.iter(|| {
+                turn = (turn + 16) % step;
+                let wanted: Vec<u32> = (0..n).map(|i| (i * step + turn) as u32).collect();
+                head.matmul_some(&x, &wanted, &mut out, &threads);
+            });
+        });
+    }
+    group.finish();
+}
+
 fn packing(c: &mut Criterion) {
     let mut group = c.benchmark_group("pack");
     for dtype in [Dtype::Q4_K, Dtype::Q6_K, Dtype::Q5_0, Dtype::Q4_1, Dtype::Q8_0] {
@@ -215,6 +239,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(1));
-    targets = products, packing, attentions, shared_prefixes, vectors
+    targets = products, heads, packing, attentions, shared_prefixes, vectors
 }
 criterion_main!(kernel);

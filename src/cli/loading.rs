@@ -26,6 +26,9 @@ pub struct EngineArgs {
     /// Compute with activations of 16 bits instead of 8: as exact as full precision, at half the speed for long prompts
     #[arg(long)]
     precise: bool,
+    /// Every answer depends on its request alone, never on what else runs; refuses options that would break this
+    #[arg(long)]
+    deterministic: bool,
 }
 
 /// As typed for `--kv-rest`.
@@ -49,7 +52,13 @@ impl EngineArgs {
             RestFormat::F16 => KvRest::F16,
             RestFormat::Q8_0 => KvRest::Q8_0,
         };
-        EngineOptions { kv_bytes: self.kv_memory, precision, kv_rest, ..EngineOptions::default() }
+        EngineOptions {
+            kv_bytes: self.kv_memory,
+            precision,
+            kv_rest,
+            deterministic: self.deterministic,
+            ..EngineOptions::default()
+        }
     }
 }
 

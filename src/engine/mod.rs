@@ -4,6 +4,8 @@
 //! 2. The engine's thread ([`worker`]) admits it: keys and values of a known prefix are shared, not computed. A
 //!    sequence whose prefix another one is computing right now waits for that one.
 //! 3. Every pass runs what `schedule` picks: all decoding sequences, and prompts in chunks.
+//!    Meanwhile the grammars say what may be drawn after it ([`lookahead`]); where that is little, only its logits are
+//!    computed.
 //! 4. Sequences whose tokens are all computed draw the next one; tokens that a grammar forces join the next pass as
 //!    a chunk.
 //! 5. Each token goes out as a [`Delta`]; dropping the [`TokenStream`] ends the sequence and frees its blocks.
@@ -15,6 +17,7 @@
 
 mod history;
 mod load;
+mod lookahead;
 mod pin;
 mod sequence;
 mod stats;
@@ -79,6 +82,9 @@ pub enum Error {
         /// What it was.
         found: usize,
     },
+    /// An option that changes what is said was given together with [`EngineOptions::deterministic`].
+    #[error("deterministic does not go with {0}, which may change what is said; leave one of them out")]
+    Inexact(&'static str),
     /// The sequence to fork is not running, and too long ago to be remembered.
     #[error("sequence {0} cannot be forked: it is not running and not remembered")]
     UnknownParent(u64),
@@ -133,6 +139,9 @@ pub struct EngineOptions {
     pub kv_folder_bytes: u64,
     /// What becomes of keys and values that have to make room. Packing them changes what is said after them.
     pub kv_rest: KvRest,
+    /// What a sequence says must depend on its request alone, never on what else runs or ran: whatever would break
+    /// this is refused, and grammars share no state.
+    pub deterministic: bool,
     /// What the engine does to save work.
     pub features: Features,
 }
@@ -147,11 +156,14 @@ pub struct Features {
     pub join: bool,
     /// Tokens that are easily guessed are checked instead of drawn one by one.
     pub draft: bool,
+    /// What a grammar allows is found beside the forward pass, and only the logits of that are computed where it is
+    /// little.
+    pub mask_ahead: bool,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { reuse: true, join: true, draft: true }
+        Self { reuse: true, join: true, draft: true, mask_ahead: true }
     }
 }
 
@@ -167,7 +179,24 @@ impl Default for EngineOptions {
             kv_folder: None,
             kv_folder_bytes: 2 << 30,
             kv_rest: KvRest::default(),
+            deterministic: false,
         }
+    }
+}
+
+impl EngineOptions {
+    /// Refuses what an option may not be, and what does not go together.
+    fn check(&self) -> Result<(), Error> {
+        for (option, found) in [("max_batch_tokens", self.max_batch_tokens), ("max_running", self.max_running)] {
+            if found == 0 {
+                return Err(Error::Option { option, expected: "1 or more", found });
+            }
+        }
+        // Everything else that an engine can do gives a sequence the same tokens in every batch.
+        if self.deterministic && self.kv_rest != KvRest::F16 {
+            return Err(Error::Inexact("packed keys and values (kv-rest q8_0)"));
+        }
+        Ok(())
     }
 }
 
@@ -300,7 +329,7 @@ impl Engine {
         let shared = Arc::new(Shared::default());
         let (commands, inbox) = mpsc::channel();
         let worker = Worker::new(model, options, shared.clone())?;
-        let grammars = Grammars::new(&tokenizer);
+        let grammars = Grammars::new(&tokenizer).with_own_states(options.deterministic);
         let (next_id, next_pin) = (AtomicU64::new(1), AtomicU64::new(1));
         let clerk = worker.clerk();
         let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id, next_pin, clerk };

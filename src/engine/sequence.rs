@@ -6,11 +6,12 @@
 
 use std::time::Instant;
 
+use super::lookahead::First;
 use super::stop::StopFilter;
 use super::stream::{Completion, Delta, Sink};
 use super::{Error, Tag};
 use crate::cache::Keep;
-use crate::sample::{self, Constraint, Luck, Pick, Sampler};
+use crate::sample::{self, Allowed, Constraint, Luck, Pick, Sampler};
 use crate::schedule::{self, Running};
 use crate::tokenizer::{Detokenizer, Tokenizer};
 use crate::types::{BlockId, Finish, SequenceId, Token, Usage};
@@ -144,15 +145,21 @@ impl Sequence {
     }
 
     /// Draws from the logits after the last token and, as long as the guess was right, from those after each guessed
-    /// one: just what drawing in one pass after the other gives. `logits`: `[1 + drafts.len()][n_vocab]`.
+    /// one: just what drawing in one pass after the other gives. `rows`: one of logits after the last token and after
+    /// each of `drafts`. `first`: what the grammar allows in the first row, if that is known; where it allows few tokens,
+    /// that row holds their logits alone.
     ///
     /// # Errors
     /// Those of the first draw; a later one's comes again in the next pass.
-    pub fn draw_all(&mut self, logits: &mut [f32], drafts: &[Token]) -> Result<Draws, sample::Error> {
-        let n_vocab = logits.len() / (1 + drafts.len());
+    pub fn draw_all(
+        &mut self,
+        rows: &mut [&mut [f32]],
+        drafts: &[Token],
+        mut first: Option<First>,
+    ) -> Result<Draws, sample::Error> {
         let mut draws = Draws::default();
         loop {
-            let drawn = match self.draw(&mut logits[draws.n_right * n_vocab..][..n_vocab]) {
+            let drawn = match self.draw(rows[draws.n_right], first.take()) {
                 Ok(drawn) => drawn,
                 Err(error) if draws.drawn.is_empty() => return Err(error),
                 Err(_) => return Ok(draws),
@@ -168,20 +175,19 @@ impl Sequence {
         }
     }
 
-    /// Draws the next token. `logits`, one per token of the vocabulary, are scratch space afterwards.
+    /// Draws the next token. `logits` are scratch space afterwards.
     ///
     /// # Errors
     /// The grammar's, or that no token is left.
-    fn draw(&mut self, logits: &mut [f32]) -> Result<Drawn, sample::Error> {
-        let mask = self.constraint.as_mut().map(Constraint::mask).transpose()?;
-        // The head may have more rows than there are tokens.
-        let n_vocab = self.tokenizer.n_vocab().min(logits.len());
-        if self.ignores_end {
-            for &end in self.tokenizer.end_tokens() {
-                logits[..n_vocab].get_mut(end as usize).into_iter().for_each(|logit| *logit = f32::NEG_INFINITY);
+    fn draw(&mut self, logits: &mut [f32], first: Option<First>) -> Result<Drawn, sample::Error> {
+        let pick = match first.transpose()? {
+            Some(Allowed::Few(tokens)) => self.sampler.pick_among(&tokens, logits)?,
+            Some(many) => self.pick(logits, Some(&many))?,
+            None => {
+                let allowed = self.constraint.as_mut().map(Constraint::mask).transpose()?.map(Allowed::from);
+                self.pick(logits, allowed.as_ref())?
             }
-        }
-        let pick = self.sampler.pick(&mut logits[..n_vocab], mask.as_ref())?;
+        };
         self.sampler.accept(pick.token);
         if self.tokenizer.is_end(pick.token) {
             return Ok(Drawn { pick, forced: Vec::new(), is_complete: false });
@@ -191,6 +197,18 @@ impl Sequence {
         }
         let forced = self.forced()?;
         Ok(Drawn { pick, forced, is_complete: self.is_complete() })
+    }
+
+    /// Draws from the logits of a whole vocabulary.
+    fn pick(&mut self, logits: &mut [f32], allowed: Option<&Allowed>) -> Result<Pick, sample::Error> {
+        // The head may have more rows than there are tokens.
+        let n_vocab = self.tokenizer.n_vocab().min(logits.len());
+        if self.ignores_end {
+            for &end in self.tokenizer.end_tokens() {
+                logits[..n_vocab].get_mut(end as usize).into_iter().for_each(|logit| *logit = f32::NEG_INFINITY);
+            }
+        }
+        self.sampler.pick(&mut logits[..n_vocab], allowed)
     }
 
     /// Appends what the draws of a pass brought, and says whether the sequence has ended.

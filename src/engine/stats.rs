@@ -16,6 +16,8 @@ pub struct Stats {
     pub n_decoded: u64,
     /// Tokens that a grammar forced.
     pub n_forced: u64,
+    /// Rows of the output head that were computed for few tokens alone, because a grammar allows no others.
+    pub n_few_rows: u64,
     /// Tokens that were guessed and computed along.
     pub n_drafted: u64,
     /// Those of them that were right.

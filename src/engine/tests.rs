@@ -215,6 +215,10 @@ fn requests_that_cannot_be_served_say_why() {
 
     for (options, want) in [
         (EngineOptions { kv_bytes: Some(10), ..Default::default() }, "kv_bytes is 10, expected room for one block"),
+        (
+            EngineOptions { deterministic: true, kv_rest: KvRest::Q8_0, ..Default::default() },
+            "deterministic does not go with packed keys and values (kv-rest q8_0), which may change what is said; leave one of them out",
+        ),
         (EngineOptions { max_running: 0, ..Default::default() }, "max_running is 0, expected 1 or more"),
         (EngineOptions { max_batch_tokens: 0, ..Default::default() }, "max_batch_tokens is 0, expected 1 or more"),
     ] {
@@ -583,6 +587,147 @@ fn guesses_change_no_token() {
             }
         }
     }
+}
+
+/// Text with choices among few, free text, and numbers, so that masks are of every size.
+fn form() -> Grammar {
+    Grammar::JsonSchema(json!({
+        "type": "object", "additionalProperties": false, "required": ["kind", "ok", "text", "rest"],
+        "properties": {
+            "kind": { "enum": ["abcabcabd", "abcabcabe", "x"] }, "ok": { "type": "boolean" },
+            "text": { "type": "string", "maxLength": 12 },
+            "rest": { "type": "array", "minItems": 1, "maxItems": 3, "items": { "enum": [1, 12, 123, "y"] } }
+        }
+    }))
+}
+
+/// What a sequence has said since the last look: token, and the bits of what was reported with it. `None`: it failed.
+type Said = Option<(Token, u32, Vec<(Token, u32)>)>;
+
+/// Reads what is there; true when nothing more will come.
+fn read_ready(stream: &mut TokenStream, said: &mut Vec<Said>) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    while let std::task::Poll::Ready(delta) = stream.poll_recv(&mut context) {
+        match delta {
+            Some(Delta::Token { token, logprob, top, .. }) => {
+                let top = top.into_iter().map(|(token, logprob)| (token, logprob.to_bits())).collect();
+                said.push(Some((token, logprob.to_bits(), top)));
+            }
+            Some(Delta::Failed(_)) => said.push(None),
+            Some(Delta::Done(_)) => {}
+            None => return true,
+        }
+    }
+    false
+}
+
+#[test]
+fn masks_beside_the_pass_change_nothing() {
+    let run = |mask_ahead: bool, n_drafts: usize| {
+        let features = Features { mask_ahead, ..Features::default() };
+        let mut bench = Bench::new(&EngineOptions { features, max_batch_tokens: 48, ..Default::default() });
+        bench.worker.n_drafts = Some(n_drafts);
+        let requests = (0..20).map(|i| {
+            let (temperature, repetition_penalty) = ([0.0, 0.9, 1.5][i % 3], [1.0, 1.4][i % 2]);
+            let sampling =
+                Sampling { temperature, repetition_penalty, seed: i as u64, n_logprobs: i % 4, ..Sampling::default() };
+            // Some without a grammar, which never end by themselves.
+            let grammar = (i % 5 != 4).then(form);
+            let prompt = noise(9, i as u64 % 3).into_iter().cycle().take(20 + 7 * i).collect();
+            Request { sampling, grammar, ..tokens(prompt, 60) }
+        });
+        let mut streams: Vec<_> = requests.map(|request| bench.engine.submit(request).unwrap()).collect();
+        bench.drain();
+        let mut said = vec![Vec::new(); streams.len()];
+        assert!(streams.iter_mut().zip(&mut said).all(|(stream, said)| read_ready(stream, said)));
+        assert!(said.iter().flatten().all(Option::is_some));
+        (said, bench.engine.stats())
+    };
+    let (want, stats) = run(false, 0);
+    assert_eq!(stats.n_few_rows, 0);
+    for n_drafts in [0, 1, 4] {
+        let (got, stats) = run(true, n_drafts);
+        assert_eq!(got, want, "{n_drafts} drafts");
+        assert!(stats.n_few_rows > 50 && stats.n_few_rows < stats.n_decoded, "{stats:?}");
+    }
+}
+
+/// Strangers that arrive at random moments, and go on while a workflow runs.
+struct Crowd {
+    random: Random,
+    requests: Vec<Request>,
+    streams: Vec<TokenStream>,
+}
+
+impl Crowd {
+    fn new(n: usize, seed: u64) -> Self {
+        let mut requests = mixed(n, seed);
+        for request in requests.iter_mut().step_by(3) {
+            request.grammar = Some(form());
+            request.max_tokens = 80;
+        }
+        Self { random: Random::new(seed), requests, streams: Vec::new() }
+    }
+
+    fn maybe_arrive(&mut self, bench: &Bench) {
+        while self.random.next_u64().is_multiple_of(4) {
+            let Some(request) = self.requests.pop() else { return };
+            self.streams.push(bench.engine.submit(request).unwrap());
+        }
+    }
+}
+
+/// Runs a plan, executors that fork it, and a summary of what they said; returns the hash of every token with its
+/// log-probabilities.
+fn workflow_hash(bench: &mut Bench, crowd: &mut Crowd) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut stage = |bench: &mut Bench, requests: Vec<Request>| {
+        let mut streams = bench.engine.submit_all(requests).unwrap();
+        let mut said: Vec<Vec<Said>> = vec![Vec::new(); streams.len()];
+        let mut is_over = false;
+        while !is_over {
+            crowd.maybe_arrive(bench);
+            bench.obey();
+            bench.worker.turn();
+            is_over = streams.iter_mut().zip(&mut said).all(|(stream, said)| read_ready(stream, said));
+        }
+        said.hash(&mut hasher);
+        let tokens = said.into_iter().map(|said| said.into_iter().map(|token| token.expect("it fits").0).collect());
+        (streams.iter().map(TokenStream::sequence).collect::<Vec<_>>(), tokens.collect::<Vec<Vec<Token>>>())
+    };
+    let asks = |request: Request, i: u64| {
+        let sampling =
+            Sampling { temperature: [0.0, 0.8][i as usize % 2], seed: i, n_logprobs: 2, ..Sampling::default() };
+        Request { sampling, grammar: i.is_multiple_of(3).then(form), ..request }
+    };
+    let (planner, _) = stage(bench, vec![asks(tokens(noise(100, 1), 60), 3)]);
+    let executor = |i: u64| asks(fork(planner[0], noise(5 + 9 * i as usize, 10 + i), 20), i);
+    let (_, outputs) = stage(bench, (0..5).map(executor).collect());
+    stage(bench, vec![asks(fork(planner[0], outputs.concat(), 30), 1)]);
+    hasher.finish()
+}
+
+#[test]
+fn a_workflow_says_the_same_alone_and_in_a_crowd() {
+    let options = EngineOptions { deterministic: true, ..Default::default() };
+    let alone = workflow_hash(&mut Bench::new(&options), &mut Crowd::new(0, 1));
+    let mut hashes = Vec::new();
+    for seed in 1..7 {
+        let mut bench = match seed % 3 {
+            0 => Bench::with_blocks(40, 16),
+            _ => Bench::new(&EngineOptions { max_batch_tokens: 20 + 30 * seed as usize, ..options.clone() }),
+        };
+        bench.worker.n_drafts = Some(seed as usize % 4);
+        let mut crowd = Crowd::new(16, seed);
+        hashes.push(workflow_hash(&mut bench, &mut crowd));
+        assert!(crowd.streams.len() == 16, "{} have come", crowd.streams.len());
+        bench.drain();
+        bench.check_balance();
+    }
+    assert_eq!(hashes, [alone; 6]);
+    // The hash sees what is said.
+    let other = Bench::with_spec(&options, &TinySpec { seed: 2, ..TinySpec::default() });
+    assert_ne!(workflow_hash(&mut { other }, &mut Crowd::new(0, 1)), alone);
 }
 
 #[test]

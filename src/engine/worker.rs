@@ -14,10 +14,11 @@ use std::time::Instant;
 
 use super::history::History;
 use super::load::KvRoom;
+use super::lookahead::{Lookahead, Round};
 use super::sequence::{Draws, Sequence};
 use super::{EngineOptions, Error, Features, Shared, Stats};
 use crate::cache::{Archive, Cache, Clerk, KvPool, KvRest, PinId, n_common};
-use crate::model::{Logits, Model};
+use crate::model::{Logits, Model, Wanted};
 use crate::schedule::{self, Budget, Cost, Decision, Load, Share};
 use crate::types::{BLOCK_TOKENS, Batch, Finish, SequenceId, Span, Token};
 
@@ -59,6 +60,7 @@ pub(super) struct Worker {
     max_running: usize,
     n_ctx: usize,
     features: Features,
+    lookahead: Lookahead,
     /// So many guesses whatever they are worth, so that a test does not hang on the clock.
     #[cfg(test)]
     pub n_drafts: Option<usize>,
@@ -81,6 +83,16 @@ struct Part {
 }
 
 impl Pass {
+    /// The tokens whose logits each row needs. What is allowed after a guess is not known yet.
+    fn wanted(&self, round: &Round) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for (part, span) in self.batch.spans.iter().enumerate().filter(|(_, span)| !span.logit_rows.is_empty()) {
+            wanted.push(round.wanted(part));
+            wanted.resize(wanted.len() + span.logit_rows.len() - 1, None);
+        }
+        wanted
+    }
+
     fn load(&self) -> Load {
         self.batch.spans.iter().fold(Load::default(), |load, span| load.with(span.n_tokens, span.start))
     }
@@ -88,11 +100,7 @@ impl Pass {
 
 impl Worker {
     pub fn new(model: Model, options: &EngineOptions, shared: Arc<Shared>) -> Result<Self, Error> {
-        for (option, found) in [("max_batch_tokens", options.max_batch_tokens), ("max_running", options.max_running)] {
-            if found == 0 {
-                return Err(Error::Option { option, expected: "1 or more", found });
-            }
-        }
+        options.check()?;
         let n_ctx = model.config().n_ctx;
         let KvRoom { n_blocks, n_slots } = KvRoom::new(model.kv_shape(), n_ctx, options)?;
         let pool = KvPool::new(model.kv_shape(), n_blocks);
@@ -119,6 +127,7 @@ impl Worker {
             max_running: options.max_running,
             n_ctx,
             features: options.features,
+            lookahead: Lookahead::default(),
             #[cfg(test)]
             n_drafts: None,
             shared,
@@ -166,11 +175,17 @@ impl Worker {
         }
         let started = Instant::now();
         self.stats.overhead += started - begun;
-        let computed = self.model.forward(&pass.batch, &mut self.pool);
+        let round = self.look_ahead(&pass);
+        let computed = self.model.forward_wanted(&pass.batch, &mut self.pool, |_| {
+            round.complete(self.model.threads());
+            let wanted = pass.wanted(&round);
+            self.stats.n_few_rows += wanted.iter().flatten().count() as u64;
+            wanted
+        });
         self.cost.observe(pass.load(), started.elapsed().as_secs_f64() * 1e3);
         match computed {
             Ok(mut logits) => {
-                let drawn = self.sample(&pass, &mut logits);
+                let drawn = self.sample(&pass, &round, &mut logits);
                 let drawn_at = Instant::now();
                 self.commit(&pass, drawn);
                 self.stats.overhead += drawn_at.elapsed();
@@ -420,24 +435,36 @@ impl Worker {
         }
     }
 
+    /// Begins to find what the grammars allow after this pass. The constraints come back in [`Worker::sample`].
+    fn look_ahead(&mut self, pass: &Pass) -> Arc<Round> {
+        let is_on = self.features.mask_ahead;
+        let parts = pass.parts.iter().zip(&pass.batch.spans);
+        let constraints = parts.map(|(part, span)| {
+            let draws = is_on && !span.logit_rows.is_empty();
+            draws.then(|| self.running[part.at].constraint.take()).flatten()
+        });
+        self.lookahead.begin(constraints.collect())
+    }
+
     /// The draws of each sequence whose tokens are all computed, in order of parts.
-    fn sample(&mut self, pass: &Pass, logits: &mut Logits) -> Vec<Option<Result<Draws, Error>>> {
-        let mut rest = logits.rows.as_mut_slice();
+    fn sample(&mut self, pass: &Pass, round: &Round, logits: &mut Logits) -> Vec<Option<Result<Draws, Error>>> {
+        let mut rows = logits.rows_mut().into_iter();
         let mut sequences: Vec<Option<&mut Sequence>> = self.running.iter_mut().map(Some).collect();
         let mut jobs = Vec::with_capacity(pass.parts.len());
-        for (part, span) in pass.parts.iter().zip(&pass.batch.spans) {
-            let (rows, after) = rest.split_at_mut(span.logit_rows.len() * logits.n_vocab);
-            rest = after;
-            let sequence = sequences[part.at].take().filter(|_| !rows.is_empty());
-            jobs.push(Mutex::new((sequence, rows, None)));
+        for (i, (part, span)) in pass.parts.iter().zip(&pass.batch.spans).enumerate() {
+            let (constraint, first) = round.take(i);
+            let mut sequence = sequences[part.at].take().filter(|_| !span.logit_rows.is_empty());
+            sequence.as_mut().zip(constraint).into_iter().for_each(|(s, constraint)| s.constraint = Some(constraint));
+            let rows: Vec<&mut [f32]> = rows.by_ref().take(span.logit_rows.len()).collect();
+            jobs.push(Mutex::new((sequence, rows, first, None)));
         }
         self.model.threads().parallel_for(jobs.len(), |i| {
-            let (sequence, rows, draws) = &mut *jobs[i].lock().unwrap_or_else(PoisonError::into_inner);
+            let (sequence, rows, first, draws) = &mut *jobs[i].lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(sequence) = sequence {
-                *draws = Some(sequence.draw_all(rows, &pass.parts[i].drafts).map_err(Error::Sample));
+                *draws = Some(sequence.draw_all(rows, &pass.parts[i].drafts, first.take()).map_err(Error::Sample));
             }
         });
-        jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner).2).collect()
+        jobs.into_iter().map(|job| job.into_inner().unwrap_or_else(PoisonError::into_inner).3).collect()
     }
 
     /// Notes what was computed and drawn, and ends what has ended.

@@ -7,7 +7,7 @@
 
 use super::isa::Kernel;
 use super::matmul::store_block;
-use super::packed::Packed;
+use super::packed::View;
 use super::simd::{Line, Simd};
 use super::threads::SharedMut;
 use crate::types::Dtype;
@@ -15,7 +15,7 @@ use std::ops::Range;
 
 /// The rows of some blocks, for all rows of activations.
 pub(super) struct DenseProduct<'a> {
-    pub weights: &'a Packed,
+    pub weights: View<'a>,
     /// `[m, n_cols]`
     pub x: &'a [f32],
     pub blocks: Range<usize>,
@@ -66,7 +66,7 @@ impl Kernel for DenseProduct<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        match self.weights.dtype() {
+        match self.weights.weights().dtype() {
             Dtype::F32 => self.product::<S, Single>(simd),
             Dtype::F16 => self.product::<S, Half>(simd),
             _ => self.product::<S, Brain>(simd),
@@ -77,7 +77,7 @@ impl Kernel for DenseProduct<'_> {
 impl DenseProduct<'_> {
     #[inline(always)]
     fn product<S: Simd, E: Element>(&self, simd: S) {
-        let m = self.x.len() / self.weights.n_cols().max(1);
+        let m = self.x.len() / self.weights.weights().n_cols().max(1);
         for block in self.blocks.clone() {
             let mut row = 0;
             while row < m {
@@ -98,7 +98,7 @@ impl DenseProduct<'_> {
         /// How far ahead weights are fetched, in lines.
         const AHEAD: usize = 64;
         let lines = self.weights.block(block);
-        let n_cols = self.weights.n_cols();
+        let n_cols = self.weights.weights().n_cols();
         let x: [&[f32]; M] = std::array::from_fn(|m| &self.x[(row + m) * n_cols..(row + m + 1) * n_cols]);
         let mut even = [simd.splat(0.0); M];
         let mut odd = even;

@@ -13,7 +13,7 @@ use super::activation::{Group, QuantizedRows};
 use super::dense::DenseProduct;
 use super::format::{Format, QUADS, ROWS, UNIT, unpack, with_format};
 use super::isa::{Isa, Kernel, isa, run};
-use super::packed::Packed;
+use super::packed::{Packed, View};
 use super::simd::{LANES, Line, Simd};
 use super::threads::{SharedMut, Threads};
 use crate::types::Dtype;
@@ -38,17 +38,66 @@ impl Packed {
         self.matmul_quantized_on(isa(), x, out, threads);
     }
 
+    /// As [`Packed::matmul`], but the outputs `wanted` alone, ascending; `out`: `[m, wanted.len()]`. Each is what
+    /// [`Packed::matmul`] gives, bit for bit.
+    ///
+    /// # Panics
+    /// As [`Packed::matmul`], or if an output does not exist.
+    pub fn matmul_some(&self, x: &[f32], wanted: &[u32], out: &mut [f32], threads: &Threads) {
+        self.gather(wanted, out, |view, out| view.matmul_on(isa(), x, out, threads));
+    }
+
+    /// As [`Packed::matmul_some`], with activations that were quantized before.
+    ///
+    /// # Panics
+    /// As [`Packed::matmul_quantized`], or if an output does not exist.
+    pub fn matmul_quantized_some(&self, x: &QuantizedRows, wanted: &[u32], out: &mut [f32], threads: &Threads) {
+        self.gather(wanted, out, |view, out| view.matmul_quantized_on(isa(), x, out, threads));
+    }
+
     /// Whether [`Packed::matmul_quantized`] takes these weights.
     pub fn is_quantized(&self) -> bool {
         !matches!(self.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16)
     }
 
     pub(super) fn matmul_on(&self, isa: Isa, x: &[f32], out: &mut [f32], threads: &Threads) {
+        View::all(self).matmul_on(isa, x, out, threads);
+    }
+
+    pub(super) fn matmul_quantized_on(&self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
+        View::all(self).matmul_quantized_on(isa, x, out, threads);
+    }
+
+    /// Computes the blocks that hold the outputs `wanted`, and takes these out of them.
+    fn gather(&self, wanted: &[u32], out: &mut [f32], product: impl FnOnce(View<'_>, &mut [f32])) {
+        if wanted.is_empty() {
+            return;
+        }
+        let last = *wanted.last().expect("it is not empty") as usize;
+        assert!(wanted.is_sorted() && last < self.n_rows(), "output {last} of {}", self.n_rows());
+        let mut blocks: Vec<usize> = wanted.iter().map(|&row| row as usize / ROWS).collect();
+        blocks.dedup();
+        let view = View::of(self, &blocks);
+        let mut computed = vec![0.0; out.len() / wanted.len() * view.n_rows()];
+        product(view, &mut computed);
+        for (out, computed) in out.chunks_exact_mut(wanted.len()).zip(computed.chunks_exact(view.n_rows())) {
+            let mut slot = 0;
+            for (out, &row) in out.iter_mut().zip(wanted) {
+                slot += usize::from(blocks[slot] != row as usize / ROWS);
+                *out = computed[slot * ROWS + row as usize % ROWS];
+            }
+        }
+    }
+}
+
+impl View<'_> {
+    fn matmul_on(self, isa: Isa, x: &[f32], out: &mut [f32], threads: &Threads) {
+        let n_cols = self.weights().n_cols();
         let m = out.len() / self.n_rows().max(1);
         assert_eq!(out.len(), m * self.n_rows(), "the output is not whole rows of {}", self.n_rows());
-        assert_eq!(x.len(), m * self.n_cols(), "the activations are not [{m}, {}]", self.n_cols());
-        if self.is_quantized() {
-            let x = QuantizedRows::quantize_on(isa, x, [m, self.n_cols()], threads);
+        assert_eq!(x.len(), m * n_cols, "the activations are not [{m}, {n_cols}]");
+        if self.weights().is_quantized() {
+            let x = QuantizedRows::quantize_on(isa, x, [m, n_cols], threads);
             return self.matmul_quantized_on(isa, &x, out, threads);
         }
         let out = SharedMut::new(out);
@@ -57,8 +106,8 @@ impl Packed {
         });
     }
 
-    pub(super) fn matmul_quantized_on(&self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
-        assert_eq!(x.n_cols(), self.n_cols(), "the activations do not have the columns of the weights");
+    fn matmul_quantized_on(self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
+        assert_eq!(x.n_cols(), self.weights().n_cols(), "the activations do not have the columns of the weights");
         assert_eq!(out.len(), x.n_rows() * self.n_rows(), "the output is not [{}, {}]", x.n_rows(), self.n_rows());
         if x.n_terms() == x.n_rows() {
             return self.multiply(isa, x, out, threads);
@@ -72,15 +121,15 @@ impl Packed {
     }
 
     /// Every row of codes with every row of weights; `out`: `[x.n_terms(), n_rows]`.
-    fn multiply(&self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
+    fn multiply(self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
         let out = SharedMut::new(out);
-        with_format!(self.dtype(), F => self.for_blocks(threads, |blocks| {
+        with_format!(self.weights().dtype(), F => self.for_blocks(threads, |blocks| {
             run(isa, Product::<F> { weights: self, x, blocks, out: &out, format: std::marker::PhantomData });
         }), else panic!("dense weights take activations of full precision"));
     }
 
     /// Splits the blocks of rows among the threads.
-    fn for_blocks(&self, threads: &Threads, run: impl Fn(Range<usize>) + Sync) {
+    fn for_blocks(self, threads: &Threads, run: impl Fn(Range<usize>) + Sync) {
         /// Pieces per thread: enough to even out threads that the system slows down.
         const PIECES: usize = 8;
         let n_blocks = self.n_blocks();
@@ -91,7 +140,7 @@ impl Packed {
 
 /// The rows of some blocks, for all rows of activations.
 struct Product<'a, F> {
-    weights: &'a Packed,
+    weights: View<'a>,
     x: &'a QuantizedRows,
     blocks: Range<usize>,
     out: &'a SharedMut<'a, f32>,

@@ -64,12 +64,48 @@ impl Packed {
         self.lines.len() * size_of::<Line>()
     }
 
-    pub(super) fn n_blocks(&self) -> usize {
+    fn n_blocks(&self) -> usize {
         self.n_rows.div_ceil(ROWS)
     }
 
-    pub(super) fn block(&self, block: usize) -> &[Line] {
+    fn block(&self, block: usize) -> &[Line] {
         &self.lines[block * self.lines_per_block..(block + 1) * self.lines_per_block]
+    }
+}
+
+/// The blocks of a matrix that a product computes: all of them, or some, whose rows then stand side by side.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    weights: &'a Packed,
+    /// Indices of blocks, where not all of them are taken.
+    some: Option<&'a [usize]>,
+}
+
+impl<'a> View<'a> {
+    pub fn all(weights: &'a Packed) -> Self {
+        Self { weights, some: None }
+    }
+
+    pub fn of(weights: &'a Packed, blocks: &'a [usize]) -> Self {
+        Self { weights, some: Some(blocks) }
+    }
+
+    pub fn weights(self) -> &'a Packed {
+        self.weights
+    }
+
+    pub fn n_blocks(self) -> usize {
+        self.some.map_or(self.weights.n_blocks(), <[usize]>::len)
+    }
+
+    /// Outputs of the product; the padding of a last block counts where blocks are chosen.
+    pub fn n_rows(self) -> usize {
+        self.some.map_or(self.weights.n_rows, |blocks| blocks.len() * ROWS)
+    }
+
+    /// The `i`th block of the view.
+    pub fn block(self, i: usize) -> &'a [Line] {
+        self.weights.block(self.some.map_or(i, |blocks| blocks[i]))
     }
 }
 

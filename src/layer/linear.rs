@@ -86,6 +86,48 @@ impl Linear {
         Ok(tensors.try_into().unwrap_or_else(|_| unreachable!("one tensor per matrix")))
     }
 
+    /// The outputs of some rows of `x`: all outputs, or those in `wanted`, ascending. Each is what [`Linear::forward`]
+    /// gives, bit for bit.
+    ///
+    /// # Shapes
+    /// `x`: `[n_tokens, n_in]`; returns `[rows.len(), n_out or wanted.len()]`, row by row.
+    ///
+    /// # Errors
+    /// Another shape, or a row past the last one.
+    ///
+    /// # Panics
+    /// If a wanted output does not exist.
+    pub fn select(&self, x: &Tensor, rows: &[usize], wanted: Option<&[u32]>) -> Result<Vec<f32>, Error> {
+        let x = host::gather(x, rows)?;
+        let (n_rows, n_in) = x.dims2()?;
+        if self.packed.n_cols() != n_in {
+            let wanted = format!("rows of {}", self.packed.n_cols());
+            return Err(Error::Shape { part: "linear", wanted, found: format!("rows of {n_in}") });
+        }
+        Ok(host::read("linear", &x, |x| {
+            let is_quantized = self.packed.is_quantized();
+            let codes = is_quantized.then(|| QuantizedRows::quantize(x, n_rows, n_in, self.precision, &self.threads));
+            match wanted {
+                Some(wanted) => self.multiply_some(x, codes.as_ref(), wanted, n_rows),
+                None => self.multiply(x, codes.as_ref(), n_rows),
+            }
+        })?)
+    }
+
+    fn multiply_some(&self, x: &[f32], codes: Option<&QuantizedRows>, wanted: &[u32], n_rows: usize) -> Vec<f32> {
+        let mut out = vec![0.0; n_rows * wanted.len()];
+        match codes {
+            Some(codes) => self.packed.matmul_quantized_some(codes, wanted, &mut out, &self.threads),
+            None => self.packed.matmul_some(x, wanted, &mut out, &self.threads),
+        }
+        if let Some(bias) = &self.bias {
+            for row in out.chunks_exact_mut(wanted.len().max(1)) {
+                row.iter_mut().zip(wanted).for_each(|(y, &output)| *y += bias[output as usize]);
+            }
+        }
+        out
+    }
+
     fn multiply(&self, x: &[f32], codes: Option<&QuantizedRows>, n_tokens: usize) -> Vec<f32> {
         let mut out = vec![0.0; n_tokens * self.n_out()];
         match codes {

@@ -18,7 +18,7 @@ use crate::cache::{KvPool, KvShape};
 use crate::gguf::Gguf;
 use crate::kernel::Threads;
 use crate::layer::{self, Angles, Attention, Embedding, Linear, Mlp, RmsNorm, Rotary};
-use crate::types::{Batch, Precision};
+use crate::types::{Batch, Precision, Token};
 
 /// What a caller may choose about a model.
 #[derive(Default, Clone)]
@@ -31,29 +31,36 @@ pub struct LoadOptions {
     pub precision: Precision,
 }
 
+/// The tokens, ascending, whose logits are wanted in one row; `None` for all of them.
+pub type Wanted = Option<Vec<Token>>;
+
 /// What a forward pass returns.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Logits {
-    /// `[n_rows, n_vocab]`: one row per wanted row, in order of spans, then of offsets within the span.
+    /// The whole rows, `[_, n_vocab]`, in order of spans, then of offsets within the span.
     pub rows: Vec<f32>,
-    /// Width of a row.
+    /// Width of a whole row.
     pub n_vocab: usize,
+    /// The rows of which only some tokens were wanted, one after the other.
+    few: Vec<f32>,
+    /// The width of every row that is not whole.
+    widths: Vec<Option<usize>>,
 }
 
 impl Logits {
-    /// Wanted rows.
+    /// Rows, whole or not.
     pub fn n_rows(&self) -> usize {
-        self.rows.len() / self.n_vocab.max(1)
+        self.widths.len()
     }
 
-    /// The logits of one wanted row.
-    pub fn row(&self, row: usize) -> &[f32] {
-        &self.rows[row * self.n_vocab..][..self.n_vocab]
-    }
-
-    /// As [`Logits::row`], to be changed while sampling.
-    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
-        &mut self.rows[row * self.n_vocab..][..self.n_vocab]
+    /// Every row in order, to be changed while sampling: the logits of all tokens, or of the wanted ones.
+    pub fn rows_mut(&mut self) -> Vec<&mut [f32]> {
+        let (mut rows, mut few) = (self.rows.as_mut_slice(), self.few.as_mut_slice());
+        let take = |width: &Option<usize>| match *width {
+            None => rows.split_off_mut(..self.n_vocab),
+            Some(width) => few.split_off_mut(..width),
+        };
+        self.widths.iter().map(take).map(|row| row.expect("the widths add up to what is there")).collect()
     }
 }
 
@@ -155,6 +162,23 @@ impl Model {
     /// A batch that does not add up, a token outside the vocabulary, a position past the context, too few blocks, a
     /// pool of another shape.
     pub fn forward(&self, batch: &Batch, pool: &mut KvPool) -> Result<Logits, Error> {
+        self.forward_wanted(batch, pool, |n_rows| vec![None; n_rows])
+    }
+
+    /// As [`Model::forward`]; `wanted`, asked just before the output head and given the number of rows, says which
+    /// tokens' logits are wanted in each. Those are the same, bit for bit, as if all were.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    ///
+    /// # Panics
+    /// If `wanted` does not give one entry per row, or names a token outside the vocabulary.
+    pub fn forward_wanted(
+        &self,
+        batch: &Batch,
+        pool: &mut KvPool,
+        wanted: impl FnOnce(usize) -> Vec<Wanted>,
+    ) -> Result<Logits, Error> {
         let plan = Plan::new(batch, &self.config, pool)?;
         let angles: Vec<Angles> = self.ropes.iter().map(|rope| rope.angles(&plan.positions)).collect();
         let mut x = self.embedding.forward(&batch.tokens)?;
@@ -167,24 +191,51 @@ impl Model {
                 attended = layer::gather(&attended, &plan.logit_rows)?;
             }
             if plan.logit_rows.is_empty() && is_last {
-                break;
+                return Ok(Logits { n_vocab: self.config.n_vocab, ..Logits::default() });
             }
             layer.finish(&x, &attended)?;
         }
-        self.logits(&x)
+        let wanted = wanted(plan.logit_rows.len());
+        assert_eq!(wanted.len(), plan.logit_rows.len(), "entries of wanted tokens, and rows of logits");
+        self.logits(&x, &wanted)
     }
 
-    /// `x`: `[n_rows, dim]`, the residual stream of the wanted rows.
-    fn logits(&self, x: &Tensor) -> Result<Logits, Error> {
-        let n_vocab = self.config.n_vocab;
-        if x.elem_count() == 0 {
-            return Ok(Logits { rows: Vec::new(), n_vocab });
-        }
-        let mut rows = layer::to_vec(&self.head.forward(&self.norm.forward(x)?)?)?;
+    /// `x`: `[n_rows, dim]`, the residual stream of the rows that `wanted` speaks of.
+    fn logits(&self, x: &Tensor, wanted: &[Wanted]) -> Result<Logits, Error> {
+        let normed = self.norm.forward(x)?;
+        let whole: Vec<usize> = (0..wanted.len()).filter(|&row| wanted[row].is_none()).collect();
+        let mut rows = if whole.is_empty() { Vec::new() } else { self.head.select(&normed, &whole, None)? };
+        let mut few = self.few(&normed, wanted)?;
         if let Some(cap) = self.config.logit_cap {
-            rows.iter_mut().for_each(|logit| *logit = (*logit / cap).tanh() * cap);
+            rows.iter_mut().chain(&mut few).for_each(|logit| *logit = (*logit / cap).tanh() * cap);
         }
-        Ok(Logits { rows, n_vocab })
+        let widths = wanted.iter().map(|wanted| wanted.as_ref().map(Vec::len)).collect();
+        Ok(Logits { rows, n_vocab: self.config.n_vocab, few, widths })
+    }
+
+    /// The rows of which only some tokens are wanted. Rows that want the same ones share a product: those of sequences
+    /// that stand at the same place of one grammar.
+    fn few(&self, normed: &Tensor, wanted: &[Wanted]) -> Result<Vec<f32>, Error> {
+        let mut n_few = 0;
+        let ends: Vec<usize> = wanted
+            .iter()
+            .map(|wanted| {
+                n_few += wanted.as_ref().map_or(0, Vec::len);
+                n_few
+            })
+            .collect();
+        let mut few = vec![0.0; n_few];
+        let is_few = |&row: &usize| wanted[row].as_ref().is_some_and(|tokens| !tokens.is_empty());
+        let mut left: Vec<usize> = (0..wanted.len()).filter(is_few).collect();
+        while let Some(tokens) = left.first().and_then(|&row| wanted[row].as_deref()) {
+            let (same, others) = left.iter().partition::<Vec<usize>, _>(|&&row| wanted[row].as_deref() == Some(tokens));
+            let computed = self.head.select(normed, &same, Some(tokens))?;
+            for (row, computed) in same.into_iter().zip(computed.chunks_exact(tokens.len())) {
+                few[ends[row] - tokens.len()..ends[row]].copy_from_slice(computed);
+            }
+            left = others;
+        }
+        Ok(few)
     }
 }
 

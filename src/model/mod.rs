@@ -18,7 +18,7 @@ mod weights;
 mod tests;
 
 pub use config::{Config, LayerConfig};
-pub use decoder::{LoadOptions, Logits, Model};
+pub use decoder::{LoadOptions, Logits, Model, Wanted};
 pub use family::Family;
 pub use rope::RopeConfig;
 

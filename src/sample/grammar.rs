@@ -62,6 +62,7 @@ pub struct Grammars {
     n_vocab: usize,
     factory: OnceLock<Result<ParserFactory, Error>>,
     kept: Mutex<Kept>,
+    has_own_states: bool,
 }
 
 #[derive(Default)]
@@ -89,7 +90,14 @@ impl Grammars {
             n_vocab,
             factory: OnceLock::new(),
             kept: Mutex::default(),
+            has_own_states: false,
         }
+    }
+
+    /// Whether every sequence builds lexer states of its own. Shared ones are built once, but count against the limits
+    /// of all who share them: whether a costly grammar can be followed then depends on who followed it before.
+    pub fn with_own_states(self, has_own_states: bool) -> Self {
+        Self { has_own_states, ..self }
     }
 
     /// A grammar in its first state, ready for one sequence.
@@ -105,7 +113,7 @@ impl Grammars {
         };
         let key = format!("{kind}\n{text}");
         if let Some((matcher, spoiled)) = self.find(&key) {
-            return Ok(Constraint::new(matcher, spoiled, self.n_vocab));
+            return Ok(self.begin(matcher, spoiled));
         }
         check_size(kind, "its length in bytes", text.len(), MAX_TEXT_BYTES)?;
         let source = match grammar {
@@ -122,7 +130,13 @@ impl Grammars {
             return Err(Error::Compile { kind, why: plain(&why) });
         }
         let spoiled = self.keep(key, matcher.clone());
-        Ok(Constraint::new(matcher, spoiled, self.n_vocab))
+        Ok(self.begin(matcher, spoiled))
+    }
+
+    /// A constraint that starts where the kept `matcher` stands.
+    fn begin(&self, matcher: Matcher, spoiled: Arc<AtomicBool>) -> Constraint {
+        let matcher = if self.has_own_states { matcher.deep_clone() } else { matcher };
+        Constraint { matcher, spoiled, n_vocab: self.n_vocab, n_tokens: 0 }
     }
 
     fn build_factory(&self) -> Result<ParserFactory, Error> {
@@ -179,10 +193,6 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    fn new(matcher: Matcher, spoiled: Arc<AtomicBool>, n_vocab: usize) -> Self {
-        Self { matcher, spoiled, n_vocab, n_tokens: 0 }
-    }
-
     /// The tokens that may come next; the end tokens once the grammar is complete.
     ///
     /// # Errors

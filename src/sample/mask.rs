@@ -4,6 +4,12 @@
 
 use crate::types::Token;
 
+/// Tokens are few if there are this many times as many in the vocabulary. An output head is computed in blocks of 16 rows;
+/// with every token in a block of its own, twice as many tokens would take longer than a row's share of a whole product of
+/// eight rows (8.8 against 6.7 ms: 151,936 rows of 896 `Q8_0` weights, two cores, AVX2).
+const FEW: usize = 128;
+/// So many always are.
+const VERY_FEW: usize = 4;
 const WORD_BITS: usize = u32::BITS as usize;
 
 /// A set of allowed tokens.
@@ -49,6 +55,23 @@ impl Mask {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// The allowed tokens, ascending, if they are so few that it is cheaper to go through them than through the
+    /// vocabulary.
+    pub fn few(&self) -> Option<Vec<Token>> {
+        if self.n_allowed() > (self.n_tokens / FEW).max(VERY_FEW) {
+            return None;
+        }
+        let bits = |(i, &word): (usize, &u32)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some((i * WORD_BITS) as Token + bit)
+            })
+        };
+        Some(self.words.iter().enumerate().flat_map(bits).collect())
+    }
+
     /// Sets the logits of all other tokens to minus infinity.
     pub fn apply(&self, logits: &mut [f32]) {
         let n_covered = logits.len().min(self.n_tokens);
@@ -65,5 +88,20 @@ impl Mask {
                 }
             }
         }
+    }
+}
+
+/// What may be drawn next, in the form that suits the draw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allowed {
+    /// These tokens, ascending.
+    Few(Vec<Token>),
+    /// Those of a mask.
+    Many(Mask),
+}
+
+impl From<Mask> for Allowed {
+    fn from(mask: Mask) -> Self {
+        mask.few().map_or(Self::Many(mask), Self::Few)
     }
 }

@@ -19,7 +19,7 @@ mod tests;
 
 pub use draft::{Luck, draft};
 pub use grammar::{Constraint, Grammars};
-pub use mask::Mask;
+pub use mask::{Allowed, Mask};
 pub use random::Random;
 pub use sampler::{Pick, Sampler};
 

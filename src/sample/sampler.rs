@@ -2,14 +2,16 @@
 //!
 //! Order: mask → log-probabilities → repetition penalty → temperature → top-k → min-p → top-p → draw. The reported
 //! log-probabilities are those of the masked distribution as the model gave it, before penalty and temperature, so
-//! they compare across settings. No full sort: candidates are gathered from the top in widening bands until enough
-//! of them are there, which is the first band for nearly every token a language model draws.
+//! they compare across settings. Where a mask allows few tokens, all steps run over these alone, whether or not the other
+//! logits are there: which way is taken depends on the mask only, so the draw is the same. No full sort: candidates are
+//! gathered from the top in widening bands until enough of them are there, which is the first band for nearly every
+//! token a language model draws.
 //!
 //! Sources: top-p, arXiv:1904.09751; min-p, arXiv:2407.01082; repetition penalty, arXiv:1909.05858.
 
 use std::collections::VecDeque;
 
-use super::{Error, Mask, Random, numeric};
+use super::{Allowed, Error, Random, numeric};
 use crate::types::{Sampling, Token};
 
 /// How many of the latest tokens the repetition penalty looks at.
@@ -79,21 +81,47 @@ impl Sampler {
     ///
     /// # Errors
     /// [`Error::NoCandidate`] if no allowed token has a finite logit.
-    pub fn pick(&mut self, logits: &mut [f32], mask: Option<&Mask>) -> Result<Pick, Error> {
-        numeric::sanitize(logits);
-        if let Some(mask) = mask {
-            mask.apply(logits);
+    pub fn pick(&mut self, logits: &mut [f32], allowed: Option<&Allowed>) -> Result<Pick, Error> {
+        match allowed {
+            None => self.pick_named(logits, Names(None)),
+            Some(Allowed::Many(mask)) => {
+                mask.apply(logits);
+                self.pick_named(logits, Names(None))
+            }
+            Some(Allowed::Few(tokens)) => {
+                let n_there = tokens.partition_point(|&token| (token as usize) < logits.len());
+                let tokens = &tokens[..n_there];
+                let mut few: Vec<f32> = tokens.iter().map(|&token| logits[token as usize]).collect();
+                self.pick_among(tokens, &mut few)
+            }
         }
+    }
+
+    /// Draws one of `tokens`, ascending; `logits` holds theirs alone and is scratch space afterwards. A single token is
+    /// certain whatever its logit, and needs none.
+    ///
+    /// # Errors
+    /// As [`Sampler::pick`].
+    pub fn pick_among(&mut self, tokens: &[Token], logits: &mut [f32]) -> Result<Pick, Error> {
+        match tokens {
+            [_] => self.pick_named(&mut [0.0], Names(Some(tokens))),
+            _ => self.pick_named(logits, Names(Some(tokens))),
+        }
+    }
+
+    fn pick_named(&mut self, logits: &mut [f32], names: Names<'_>) -> Result<Pick, Error> {
+        numeric::sanitize(logits);
         let max = numeric::max(logits);
         if max == f32::NEG_INFINITY {
             return Err(Error::NoCandidate { n_logits: logits.len() });
         }
         let normalizer = max + numeric::sum_exp(logits, max, 1.0).ln() as f32;
-        let top = self.top(logits, max, normalizer);
-        let unpenalized = self.penalize(logits);
-        let token = self.draw(logits)?;
-        let logit = unpenalized.iter().find(|(id, _)| *id == token).map_or(logits[token as usize], |(_, logit)| *logit);
-        Ok(Pick { token, logprob: logit - normalizer, top })
+        let mut top = self.top(logits, max, normalizer);
+        top.iter_mut().for_each(|(token, _)| *token = names.token(*token));
+        let unpenalized = self.penalize(logits, names);
+        let drawn = self.draw(logits)?;
+        let logit = unpenalized.iter().find(|(at, _)| *at == drawn).map_or(logits[drawn as usize], |(_, logit)| *logit);
+        Ok(Pick { token: names.token(drawn), logprob: logit - normalizer, top })
     }
 
     fn top(&mut self, logits: &[f32], max: f32, normalizer: f32) -> Vec<(Token, f32)> {
@@ -106,24 +134,26 @@ impl Sampler {
         self.candidates.iter().map(|&(logit, token)| (token, logit - normalizer)).collect()
     }
 
-    /// Applies the repetition penalty and returns the logits it replaced.
-    fn penalize(&self, logits: &mut [f32]) -> Vec<(Token, f32)> {
+    /// Applies the repetition penalty and returns the places and the logits that it replaced.
+    fn penalize(&self, logits: &mut [f32], names: Names<'_>) -> Vec<(Token, f32)> {
         let penalty = self.sampling.repetition_penalty;
         let mut replaced: Vec<(Token, f32)> = Vec::new();
         if penalty == 1.0 {
             return replaced;
         }
         for &token in &self.recent {
-            let Some(logit) = logits.get_mut(token as usize) else { continue };
-            if replaced.iter().any(|(seen, _)| *seen == token) {
+            let Some(at) = names.find(token) else { continue };
+            let Some(logit) = logits.get_mut(at as usize) else { continue };
+            if replaced.iter().any(|(seen, _)| *seen == at) {
                 continue;
             }
-            replaced.push((token, *logit));
+            replaced.push((at, *logit));
             *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
         }
         replaced
     }
 
+    /// The place of the drawn logit.
     fn draw(&mut self, logits: &[f32]) -> Result<Token, Error> {
         let best = numeric::argmax(logits).ok_or(Error::NoCandidate { n_logits: logits.len() })?;
         let Sampling { temperature, top_k, top_p, min_p, .. } = self.sampling;
@@ -175,6 +205,20 @@ impl Sampler {
             });
             self.candidates.truncate(last.map_or(usize::MAX, |last| last + 1));
         }
+    }
+}
+
+/// Which tokens the logits belong to: these, ascending, or every logit to the token whose id is its place.
+#[derive(Clone, Copy)]
+struct Names<'a>(Option<&'a [Token]>);
+
+impl Names<'_> {
+    fn token(self, at: Token) -> Token {
+        self.0.map_or(at, |tokens| tokens[at as usize])
+    }
+
+    fn find(self, token: Token) -> Option<Token> {
+        self.0.map_or(Some(token), |tokens| tokens.binary_search(&token).ok().map(|at| at as Token))
     }
 }
 

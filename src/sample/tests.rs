@@ -60,7 +60,7 @@ fn generate(grammars: &Grammars, grammar: &Grammar, seed: u64, max_tokens: usize
         let mut logits: Vec<f32> = (0..n_toy() + 4).map(|_| 4.0 * noise.next_unit() as f32).collect();
         // Texts that close soon.
         logits[(FIRST_BYTE + u32::from(b'"')) as usize] += 4.0;
-        let pick = sampler.pick(&mut logits, Some(&mask)).unwrap();
+        let pick = sampler.pick(&mut logits, Some(&mask.clone().into())).unwrap();
         assert!(mask.allows(pick.token), "drew a masked token");
         constraint.accept(pick.token).unwrap();
         if pick.token == END {
@@ -96,9 +96,9 @@ fn greedy_takes_the_lowest_of_the_best() {
     ] {
         let n_vocab =
             if logits.len() == 3 && mask.as_ref().is_some_and(|m: &Vec<Token>| m.len() == 3) { 2 } else { 64 };
-        let mask = mask.map(|tokens| Mask::of(&tokens, n_vocab));
-        let pick = sampler(|_| ()).pick(&mut logits.clone(), mask.as_ref());
-        assert_eq!(pick.ok().map(|p| p.token), want, "{logits:?} {mask:?}");
+        let allowed = mask.map(|tokens| Allowed::from(Mask::of(&tokens, n_vocab)));
+        let pick = sampler(|_| ()).pick(&mut logits.clone(), allowed.as_ref());
+        assert_eq!(pick.ok().map(|p| p.token), want, "{logits:?} {allowed:?}");
     }
 }
 
@@ -240,7 +240,7 @@ proptest! {
         let tokens: Vec<Token> = (0..logits.len() as Token).filter(|&t| allowed[t as usize]).collect();
         let mask = Mask::of(&tokens, logits.len());
         let sampling = Sampling { temperature, n_logprobs: 1000, ..Sampling::default() };
-        let picked = Sampler::new(&sampling).unwrap().pick(&mut logits.clone(), Some(&mask));
+        let picked = Sampler::new(&sampling).unwrap().pick(&mut logits.clone(), Some(&mask.clone().into()));
         prop_assert_eq!(mask.n_allowed(), tokens.len());
         let Ok(pick) = picked else {
             prop_assert!(tokens.is_empty());
@@ -266,6 +266,50 @@ proptest! {
         let pick = sampler(|s| s.n_logprobs = n).pick(&mut logits.clone(), None).unwrap();
         prop_assert_eq!(pick.top.iter().map(|t| t.0).collect::<Vec<_>>(), all);
     }
+}
+
+proptest! {
+    #[test]
+    fn few_tokens_are_drawn_the_same_with_and_without_the_other_logits(
+        seed in any::<u64>(), n_allowed in 1_usize..20, penalty in prop_oneof![Just(1.0_f32), Just(1.7_f32)],
+        (temperature, top_k, top_p, min_p) in
+            (prop_oneof![Just(0.0_f32), 0.1_f32..3.0], 0_usize..5, 0.2_f32..=1.0, prop_oneof![Just(0.0_f32), Just(0.1_f32)]),
+    ) {
+        let n_vocab = 3000;
+        let mut noise = Random::new(seed);
+        let logits: Vec<f32> = (0..n_vocab).map(|_| 30.0 * noise.next_unit() as f32 - 15.0).collect();
+        let tokens: Vec<Token> = (0..n_allowed).map(|_| (noise.next_u64() % n_vocab as u64) as Token).collect();
+        let mask = Mask::of(&tokens, n_vocab);
+        let Allowed::Few(tokens) = Allowed::from(mask.clone()) else { panic!("{n_allowed} are few") };
+        prop_assert_eq!(tokens.len(), mask.n_allowed());
+        prop_assert!(tokens.is_sorted() && tokens.iter().all(|&token| mask.allows(token)));
+        let sampling = Sampling { temperature, top_k, top_p, min_p, repetition_penalty: penalty, seed, n_logprobs: 4 };
+        let mut samplers = [(); 3].map(|()| Sampler::new(&sampling).unwrap());
+        samplers.iter_mut().for_each(|sampler| tokens.iter().step_by(3).for_each(|&token| sampler.accept(token)));
+        let [among, whole, masked] = &mut samplers;
+        for _ in 0..4 {
+            let mut few: Vec<f32> = tokens.iter().map(|&token| logits[token as usize]).collect();
+            let want = among.pick_among(&tokens, &mut few).unwrap();
+            let got = whole.pick(&mut logits.clone(), Some(&Allowed::Few(tokens.clone()))).unwrap();
+            prop_assert_eq!(&got, &want);
+            prop_assert_eq!(got.logprob.to_bits(), want.logprob.to_bits());
+            // The long way sums in another order.
+            let many = masked.pick(&mut logits.clone(), Some(&Allowed::Many(mask.clone()))).unwrap();
+            prop_assert_eq!(many.token, want.token);
+            prop_assert!((many.logprob - want.logprob).abs() < 1e-4);
+            prop_assert_eq!(many.top.len(), want.top.len());
+        }
+    }
+}
+
+#[test]
+fn a_single_token_is_certain_and_needs_no_logit() {
+    let mut sampler = sampler(|s| {
+        s.temperature = 1.0;
+        s.n_logprobs = 3;
+    });
+    let pick = sampler.pick_among(&[5], &mut []).unwrap();
+    assert_eq!((pick.token, pick.logprob.to_bits(), pick.top), (5, 0, vec![(5, 0.0)]));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod cli;
+mod decode;
 mod engine;
 mod generate;
 mod gguf;

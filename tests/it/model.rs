@@ -134,6 +134,32 @@ fn only_wanted_rows_have_logits() {
 }
 
 #[test]
+fn wanted_tokens_have_the_logits_of_whole_rows() {
+    for (name, spec) in tiny::families(Dtype::Q8_0).into_iter().chain(tiny::encodings()) {
+        let model = load(&spec);
+        let (tokens, n_vocab) = (tokens(3, 12), model.config().n_vocab);
+        let want = alone(&model, &tokens);
+        let wanted = |row: usize| match row % 4 {
+            0 => None,
+            1 => Some(vec![7, 8, 40, n_vocab as Token - 1]),
+            2 => Some(vec![]),
+            _ => Some(vec![(row * 13 % n_vocab) as Token]),
+        };
+        let mut pool = KvPool::new(model.kv_shape(), N_BLOCKS);
+        let spans = vec![span(0, 12, &blocks(0, 12))];
+        let batch = Batch { tokens: tokens.clone(), spans };
+        let mut got = model.forward_wanted(&batch, &mut pool, |n_rows| (0..n_rows).map(wanted).collect()).unwrap();
+        assert_eq!((got.n_rows(), got.rows.len()), (12, 3 * n_vocab));
+        for (row, got) in got.rows_mut().into_iter().enumerate() {
+            let whole = &want[row * n_vocab..][..n_vocab];
+            let tokens = wanted(row);
+            let want = tokens.map_or(whole.to_vec(), |tokens| tokens.iter().map(|&t| whole[t as usize]).collect());
+            check_same(name, &format!("row {row}"), got, &want);
+        }
+    }
+}
+
+#[test]
 fn a_window_hides_what_is_older() {
     let window = 40;
     let keys = vec![("attention.sliding_window", partita::gguf::write::Value::U32(window))];

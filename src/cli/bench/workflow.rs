@@ -50,6 +50,8 @@ enum Feature {
     Join,
     /// Every token is drawn in a pass of its own
     Draft,
+    /// What a grammar allows is found after the pass, which computes the logits of all tokens
+    MaskAhead,
 }
 
 /// Runs the command.
@@ -69,6 +71,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
                 reuse: !args.without.contains(&Feature::Reuse),
                 join: !args.without.contains(&Feature::Join),
                 draft: !args.without.contains(&Feature::Draft),
+                mask_ahead: !args.without.contains(&Feature::MaskAhead),
             };
             let options = EngineOptions { features, ..args.engine.options() };
             let engine = loading::open(Some(&args.model), settings, &options)?;

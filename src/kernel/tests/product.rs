@@ -105,6 +105,33 @@ fn one_quantization_serves_several_matrices() {
 }
 
 #[test]
+fn some_outputs_are_those_of_the_whole_product() {
+    let pools = [Threads::new(1), Threads::new(3)];
+    let x = Random(31).floats(3 * SHAPE[1]);
+    for (dtype, _) in ENCODINGS {
+        let (packed, _) = matrix(dtype, SHAPE[0], SHAPE[1], 30);
+        for (threads, precision) in [(&pools[0], Precision::Bits8), (&pools[1], Precision::Bits16)] {
+            let codes = packed.is_quantized().then(|| QuantizedRows::quantize(&x, 3, SHAPE[1], precision, threads));
+            let mut whole = vec![f32::NAN; 3 * SHAPE[0]];
+            match &codes {
+                Some(codes) => packed.matmul_quantized(codes, &mut whole, threads),
+                None => packed.matmul(&x, &mut whole, threads),
+            }
+            for wanted in [vec![], vec![0], vec![36], vec![15, 16], vec![3, 5, 33, 34], (0..37).collect::<Vec<u32>>()] {
+                let mut got = vec![f32::NAN; 3 * wanted.len()];
+                match &codes {
+                    Some(codes) => packed.matmul_quantized_some(codes, &wanted, &mut got, threads),
+                    None => packed.matmul_some(&x, &wanted, &mut got, threads),
+                }
+                let rows = whole.chunks(SHAPE[0]);
+                let want: Vec<f32> = rows.flat_map(|row| wanted.iter().map(|&i| row[i as usize])).collect();
+                assert_same_bits(&format!("{dtype:?}, {precision:?}, {wanted:?}"), &got, &want);
+            }
+        }
+    }
+}
+
+#[test]
 fn sixteen_bits_lose_nothing_that_matters() {
     let threads = Threads::new(2);
     let x = Random(21).floats(3 * SHAPE[1]);
