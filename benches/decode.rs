@@ -92,7 +92,7 @@ impl Books {
         let (shape, n_blocks) = (KvShape { n_layers: 1, n_kv_heads: 1, head_dim: 16 }, Self::N_NODES + 64);
         let mut cost = Cost::default();
         for i in 1..=64 {
-            cost.observe(Load::default().with(i, 100 * (i % 7)), 20.0 + i as f64);
+            cost.observe(Load::default().with(i, 100 * (i % 7)), Load::default(), 20.0 + i as f64);
         }
         let (cache, pool) = (Cache::new(n_blocks), KvPool::new(shape, n_blocks));
         let mut books = Self { cache, pool, cost, running: Vec::new(), waiting: Vec::new(), n_prompts: 0 };

@@ -78,6 +78,8 @@ struct Part {
     /// Index in `running`.
     at: usize,
     share: Share,
+    /// Whether these are tokens of a prompt.
+    is_prompt: bool,
     /// Guesses at the tokens after those of the share.
     drafts: Vec<Token>,
 }
@@ -93,8 +95,10 @@ impl Pass {
         wanted
     }
 
-    fn load(&self) -> Load {
-        self.batch.spans.iter().fold(Load::default(), |load, span| load.with(span.n_tokens, span.start))
+    /// The load of its prompts, or of all else.
+    fn load(&self, of_prompts: bool) -> Load {
+        let spans = self.parts.iter().zip(&self.batch.spans).filter(|(part, _)| part.is_prompt == of_prompts);
+        spans.fold(Load::default(), |load, (_, span)| load.with(span.n_tokens, span.start))
     }
 }
 
@@ -182,7 +186,7 @@ impl Worker {
             self.stats.n_few_rows += wanted.iter().flatten().count() as u64;
             wanted
         });
-        self.cost.observe(pass.load(), started.elapsed().as_secs_f64() * 1e3);
+        self.cost.observe(pass.load(false), pass.load(true), started.elapsed().as_secs_f64() * 1e3);
         match computed {
             Ok(mut logits) => {
                 let drawn = self.sample(&pass, &round, &mut logits);
@@ -389,9 +393,10 @@ impl Worker {
                 .expect("the schedule stays within the available blocks");
             sequence.n_passed_over = 0;
             load = load.with(share.n_tokens, sequence.n_computed);
-            parts.push(Part { at, share, drafts: Vec::new() });
+            parts.push(Part { at, share, is_prompt: !sequence.is_decoding, drafts: Vec::new() });
         }
-        if self.features.draft {
+        // Rows of a pass that prompts share are not to be had for nearly nothing.
+        if self.features.draft && !parts.iter().any(|part| part.is_prompt) {
             self.add_drafts(&mut parts, load);
         }
         let mut batch = Batch::default();
@@ -414,7 +419,7 @@ impl Worker {
     /// Guesses for the sequences that decode, where they are worth their rows and there is room for them.
     fn add_drafts(&mut self, parts: &mut [Part], load: Load) {
         let n_sequences = parts.len();
-        for Part { at, share, drafts } in parts {
+        for Part { at, share, drafts, .. } in parts {
             let sequence = &mut self.running[*at];
             if !sequence.is_decoding || sequence.n_computed + share.n_tokens < sequence.tokens.len() {
                 continue;

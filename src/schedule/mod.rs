@@ -54,7 +54,7 @@ pub struct Running {
 pub struct Budget {
     /// Tokens of one batch.
     pub n_tokens: usize,
-    /// Prompt tokens of one batch that decoding sequences of other programs wait for; at least 1.
+    /// Prompt tokens of one batch that decoding sequences of other programs wait for; 0 lets prompts wait for once.
     pub n_gentle: usize,
     /// Blocks that are free or can be made free without touching a sequence.
     pub n_blocks: usize,
