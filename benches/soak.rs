@@ -216,6 +216,14 @@ fn main() -> Result<()> {
         "{} sequences ended, {} preempted, {} tokens prefilled, {} cached",
         stats.n_ended, stats.n_preempted, stats.n_prefilled, stats.n_cached
     );
+    let per_pass = |time: Duration| time.as_secs_f64() * 1e6 / stats.n_passes.max(1) as f64;
+    println!(
+        "{} passes of {:.1} sequences and {:.0} us; the books took {:.0} us of each",
+        stats.n_passes,
+        stats.occupancy(),
+        per_pass(stats.busy),
+        per_pass(stats.overhead)
+    );
     if late > early + early / 10 {
         return Err("the memory grew by more than a tenth".into());
     }

@@ -52,6 +52,8 @@ const NUMBERS: &[&str] = &[
     "twenty",
 ];
 
+/// Rows of a CSV text that are looked at.
+const MAX_CSV_ROWS: usize = 10_000;
 /// A file with more words is a text, not a list of words.
 const MAX_LISTED_WORDS: usize = 40;
 
@@ -82,6 +84,20 @@ pub fn decimals(text: &str) -> Option<i32> {
     let unit =
         words.windows(2).find(|pair| pair[0] == "to" && ["cents", "cent"].contains(&pair[1].as_str())).map(|_| 2);
     speaks.then_some(counted.or(unit)).flatten().and_then(|n| i32::try_from(n).ok()).filter(|n| *n <= 10)
+}
+
+/// What is wrong with a text that is to be a CSV file: rows of different lengths, or no header where the goal speaks of one.
+pub fn csv_fault(text: &str, goal: &str) -> Option<String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().take(MAX_CSV_ROWS).filter_map(Result::ok).collect();
+    let first = rows.first()?;
+    if let Some((i, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != first.len()) {
+        return Some(format!("row {} has {} fields, the first row has {}", i + 1, row.len(), first.len()));
+    }
+    let wants_header = goal.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| word.starts_with("header"));
+    let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
+    (wants_header && first.iter().any(is_number))
+        .then(|| "its first row has to be the header, the names of the columns".into())
 }
 
 /// The number that a word spells, in digits or letters.
@@ -240,6 +256,24 @@ mod tests {
         check("a text of at most 3 words", "one two three four five", &["it has 5 words, wanted 3"]);
         check("read the first 2 lines", "x", &[]);
         check("write a letter", "anything", &[]);
+    }
+
+    #[test]
+    fn csv_texts_have_equal_rows_and_the_header_that_was_asked_for() {
+        for (text, goal, want) in [
+            ("a,b\n1,2\n", "the good rows with the header", None),
+            ("1,2\n3,4\n", "the good rows", None),
+            (
+                "1,2\n3,4\n",
+                "the good rows with the header",
+                Some("its first row has to be the header, the names of the columns"),
+            ),
+            ("a,b\n1,2,3\n", "", Some("row 2 has 3 fields, the first row has 2")),
+            ("a,b\n\"1,5\",2\n", "", None),
+            ("", "with a header", None),
+        ] {
+            assert_eq!(csv_fault(text, goal).as_deref(), want, "{text}");
+        }
     }
 
     #[test]

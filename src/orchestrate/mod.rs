@@ -2,7 +2,7 @@
 //!
 //! `survey` and `brief` read the workspace and the goal by code; `score` compiles the grammar of plans; `machine`
 //! (pure) says what is due; `driver` does it and journals it first. All that waits lies in `driver`: `planner`
-//! decodes a plan, `execute` knows how a step of each kind is done, `summary` writes the answer, and `mind` is
+//! decodes a plan, `execute` knows how a step of each kind is done, `summary` writes the answer, which `ground` holds against the results, and `mind` is
 //! the only way to the model.
 //! Must not know: the command line, the server.
 
@@ -10,6 +10,7 @@ mod brief;
 mod demand;
 mod driver;
 mod event;
+mod ground;
 mod machine;
 mod plan;
 mod prompt;

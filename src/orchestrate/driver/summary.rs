@@ -3,13 +3,14 @@
 use super::Journal;
 use super::mind::{self, Call};
 use crate::orchestrate::event::Event;
+use crate::orchestrate::ground;
 use crate::orchestrate::machine::{Phase, State, StepState};
 use crate::orchestrate::plan::REPLY;
 use crate::types::{Message, Role, Sampling};
 
 /// Characters of results that the summary reads.
 const SHOWN: usize = 6000;
-/// Tries to find words without a number that stands in no result.
+/// Tries to find words without a number or a name that stands in no result.
 const N_CANDIDATES: u64 = 3;
 /// Characters of one result.
 const SHOWN_EACH: usize = 1800;
@@ -44,7 +45,7 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         let reply = run.mind.complete(call(&text, state.steps.is_empty(), candidate)).await?;
         let (usage, said) = (reply.usage, reply.text.trim().to_owned());
         journal.emit(Event::ModelCalled { step: None, purpose: "summary".into(), usage, text: said.clone() });
-        let n_foreign = if state.steps.is_empty() { 0 } else { foreign_numbers(&said, &known) };
+        let n_foreign = if state.steps.is_empty() { 0 } else { ground::foreign(&said, &known).len() };
         if best.as_ref().is_none_or(|(fewest, _)| n_foreign < *fewest) {
             best = Some((n_foreign, said));
         }
@@ -52,7 +53,7 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
             break;
         }
     }
-    // Numbers that stand in no result are made up; then the results speak for themselves.
+    // Numbers and names that stand in no result are made up; then the results speak for themselves.
     Ok(match best {
         Some((0, text)) => text,
         _ => by_code(state),
@@ -68,20 +69,6 @@ pub fn ahead(goal: &str, state: &State) -> Option<Call> {
 
 fn head(goal: &str) -> String {
     format!("Goal: {goal}\n\nResults:\n")
-}
-
-/// How many numbers of `text` stand neither in the goal nor in the results.
-fn foreign_numbers(text: &str, known: &str) -> usize {
-    let known = numbers(known);
-    let is_known = |number: &f64| known.iter().any(|other| (other - number).abs() <= 0.006 * number.abs().max(1.0));
-    numbers(text).iter().filter(|number| !is_known(number)).count()
-}
-
-/// The numbers in a text; `1,234.5` is one.
-fn numbers(text: &str) -> Vec<f64> {
-    let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ',';
-    let parts = text.split(|c: char| !is_part(c)).map(|part| part.trim_matches(['.', ',']).replace(',', ""));
-    parts.filter_map(|part| part.parse().ok()).collect()
 }
 
 fn call(text: &str, is_direct: bool, candidate: u64) -> Call {

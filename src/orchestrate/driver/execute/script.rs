@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::call::{Record, all};
 use super::{Attempt, Miss};
+use crate::orchestrate::demand;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::event::written;
-use crate::tool::{Error, Output};
+use crate::tool::{Error, Output, Value};
 
 /// Candidates per try: one greedy, the others warm.
 const N_CANDIDATES: u64 = 3;
@@ -38,6 +39,12 @@ pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
     let printed = !output.value.preview(100).trim().is_empty();
     let wrote = attempt.step.file().is_some_and(|path| written(&output.changes).contains(&path));
+    if let (Some(path), Value::Text(text)) = (attempt.step.file(), &output.value)
+        && path.ends_with(".csv")
+        && let Some(fault) = demand::csv_fault(text, &attempt.journal.run().goal)
+    {
+        return Err(Error::Failed(format!("what belongs into {path} is wrong: {fault}")));
+    }
     if printed || wrote || (attempt.step.file().is_none() && !output.changes.is_empty()) {
         Ok(output)
     } else {
