@@ -8,6 +8,7 @@ mod endpoint;
 mod gap;
 mod model;
 mod peer;
+mod plan;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use endpoint::run_workflow_at;
 pub use gap::{GapBench, GapReport, run_gap};
 pub use model::{ModelBench, run_model};
 pub use peer::Peer;
+pub use plan::{GoalRow, PlanBench, PlanReport, run_plan};
 pub use row::Row;
 pub use workflow::{WorkflowBench, WorkflowReport, run_workflow};
 
@@ -47,6 +49,9 @@ pub enum Error {
     /// A server that was to be measured cannot be reached or does not answer as it should.
     #[error("the endpoint: {0}")]
     Endpoint(String),
+    /// The goals to be run are not as they should be.
+    #[error("cases: {0}")]
+    Cases(String),
     /// The peer cannot run this model.
     #[error("candle's own model: {0}")]
     Peer(String),

@@ -61,3 +61,29 @@ fn what_cannot_be_measured_is_refused() {
     std::fs::write(&path, b"no model").unwrap();
     assert!(matches!(Peer::load(&path), Err(Error::Peer(_))));
 }
+
+#[test]
+fn goals_are_run_in_copies_and_checked() {
+    let (_folder, _path, engine) = tiny();
+    let cases = tempfile::tempdir().unwrap();
+    for (name, check) in [("a-yes", "print('PASS')"), ("b-no", "import sys; print('FAIL: no'); sys.exit(1)")] {
+        let case = cases.path().join(name);
+        std::fs::create_dir_all(case.join("workspace/sub")).unwrap();
+        std::fs::write(case.join("goal.txt"), "Say hello.\n").unwrap();
+        std::fs::write(case.join("workspace/sub/x.txt"), "x").unwrap();
+        std::fs::write(case.join("check.py"), format!("import sys, json; json.load(open(sys.argv[2])); {check}\n"))
+            .unwrap();
+    }
+    let plan = PlanBench {
+        cases: cases.path().to_owned(),
+        only: vec!["a".into(), "b".into()],
+        max_time: std::time::Duration::from_millis(1),
+    };
+    let mut told = Vec::new();
+    let report = run_plan(&engine, &plan, &mut |row| told.push(row.case.clone())).unwrap();
+    assert_eq!(told, ["a-yes", "b-no"]);
+    assert_eq!((report.n_passed, report.n_goals), (1, 2));
+    assert_eq!((report.rows[1].why.as_str(), report.rows[1].status.as_str()), ("FAIL: no", "failed"));
+    let error = run_plan(&engine, &PlanBench { only: vec!["z".into()], ..plan }, &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("no case in it"), "{error}");
+}

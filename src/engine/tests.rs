@@ -170,6 +170,33 @@ fn a_prompt_can_be_computed_for_those_who_come_later() {
 }
 
 #[test]
+fn who_shares_what_is_known_starts_first_among_equals() {
+    let mut bench = Bench::new(&EngineOptions { max_running: 1, ..Default::default() });
+    let (first, second) = (noise(128, 1), noise(128, 2));
+    bench.one(tokens(second.clone(), 1));
+    // Of two families that wait, the one whose beginning is known runs before the other, which came first.
+    let family = |prefix: &[Token], seed| tokens([prefix, &noise(5, seed)].concat(), 2);
+    let requests = vec![family(&first, 3), family(&second, 4), family(&first, 5), family(&second, 6)];
+    let streams = bench.engine.submit_all(requests).unwrap();
+    bench.obey();
+    let mut ended = Vec::new();
+    let mut streams: Vec<_> = streams.into_iter().map(Some).collect();
+    while !bench.worker.is_idle() {
+        bench.worker.turn();
+        for (i, place) in streams.iter_mut().enumerate() {
+            let Some(stream) = place else { continue };
+            let mut said = Vec::new();
+            if read_ready(stream, &mut said) {
+                ended.push(i);
+                *place = None;
+            }
+        }
+    }
+    assert_eq!(ended, [1, 3, 0, 2]);
+    bench.check_balance();
+}
+
+#[test]
 fn a_fork_goes_on_where_its_parent_stands() {
     let mut bench = Bench::new(&EngineOptions::default());
     let parent = bench.one(tokens(noise(50, 1), 20));

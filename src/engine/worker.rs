@@ -288,9 +288,7 @@ impl Worker {
     }
 
     fn start_waiting(&mut self) {
-        let mut order: Vec<_> = self.waiting.iter().map(|sequence| (Reverse(sequence.rank()), sequence.id)).collect();
-        order.sort_unstable();
-        for (_, id) in order {
+        for id in self.order_of_waiting() {
             if self.running.len() >= self.max_running {
                 break;
             }
@@ -301,6 +299,23 @@ impl Worker {
                 break;
             }
         }
+    }
+
+    /// The waiting sequences in the order in which they may start: by rank; where not all can start, among equals those of
+    /// which most is known, so that what shares a prefix runs while the prefix is there; then by age.
+    fn order_of_waiting(&self) -> Vec<SequenceId> {
+        /// Sequences that are looked up in the tree at most: a bound on what a long queue costs.
+        const MAX_LOOKED_UP: usize = 32;
+        let mut order: Vec<_> = self.waiting.iter().enumerate().map(|(at, s)| (Reverse(s.rank()), at)).collect();
+        order.sort_unstable();
+        let n_places = self.max_running - self.running.len();
+        let n_blocks: usize = self.waiting.iter().map(|sequence| sequence.tokens.len().div_ceil(BLOCK_TOKENS)).sum();
+        if self.features.reuse && (order.len() > n_places || n_blocks > self.cache.n_available()) {
+            let n_looked_up = order.len().min(MAX_LOOKED_UP);
+            let n_known = |at: usize| self.cache.n_known(self.waiting[at].reusable());
+            order[..n_looked_up].sort_by_cached_key(|&(rank, at)| (rank, Reverse(n_known(at)), at));
+        }
+        order.into_iter().map(|(_, at)| self.waiting[at].id).collect()
     }
 
     /// Starts the waiting sequence at `at` with what is known of it; false if there is no room.

@@ -86,6 +86,22 @@ pub fn decimals(text: &str) -> Option<i32> {
     speaks.then_some(counted.or(unit)).flatten().and_then(|n| i32::try_from(n).ok()).filter(|n| *n <= 10)
 }
 
+/// Whether a goal asks to treat words as the same that differ in upper and lower case only.
+pub fn ignores_case(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    has(&["capital", "upper", "lower case", "lower-case", "lowercase", "spelling"])
+        && has(&["same", "ignor", "regardless", "different", "irrespective", "no matter", "together", "insensitive"])
+        || text.contains("case-insensitive")
+}
+
+/// Whether a goal wants one JSON object, from a key to a value each, and not a list of rows.
+pub fn wants_object(goal: &str) -> bool {
+    let goal = goal.to_lowercase();
+    ["one json object", "a json object", "single json object"].iter().any(|phrase| goal.contains(phrase))
+        && [" from ", " mapping ", " maps ", " keys ", " key "].iter().any(|word| goal.contains(word))
+}
+
 /// What is wrong with a text that is to be a CSV file: rows of different lengths, or no header where the goal speaks of one.
 pub fn csv_fault(text: &str, goal: &str) -> Option<String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
@@ -256,6 +272,20 @@ mod tests {
         check("a text of at most 3 words", "one two three four five", &["it has 5 words, wanted 3"]);
         check("read the first 2 lines", "x", &[]);
         check("write a letter", "anything", &[]);
+    }
+
+    #[test]
+    fn what_is_the_same_and_what_is_an_object_is_read_from_goals() {
+        for (goal, same, object) in [
+            ("ignoring upper and lower case in the species", true, false),
+            ("typed in different capitalisation, treat those as the same", true, false),
+            ("names in upper case", false, false),
+            ("the capital of France", false, false),
+            ("save it as one JSON object from the species to its height", false, true),
+            ("save the rows as JSON", false, false),
+        ] {
+            assert_eq!((ignores_case(goal), wants_object(goal)), (same, object), "{goal}");
+        }
     }
 
     #[test]

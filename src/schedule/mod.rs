@@ -8,7 +8,8 @@
 //! pending tokens of some sequences; a sequence without pending tokens left draws its next one.
 //!
 //! Order: decoding sequences first; then prompts, those with the most work behind them first (the critical path of a
-//! plan), and by age among equals. Who is passed over gains urgency with every pass.
+//! plan), and by age among equals. The engine starts waiting ones in the same order, but among equals those first of
+//! which most is known. Who is passed over gains urgency with every pass.
 //!
 //! Invariants: a batch stays within its token budget and within the blocks that can be had; nobody is passed over for
 //! ever and the oldest is never thrown out, so every sequence ends; a sequence that has begun to decode is in every

@@ -51,6 +51,11 @@ pub fn new_path(description: &str) -> Json {
     json!({ "type": "string", "minLength": 1, "maxLength": 200, "description": description, "x-path": "new" })
 }
 
+/// The schema of a pattern for the names of files.
+pub fn file_pattern(description: &str) -> Json {
+    json!({ "type": "string", "maxLength": 100, "description": description, "x-path": "pattern" })
+}
+
 /// The schema of a bounded text.
 pub fn text(max_chars: usize, description: &str) -> Json {
     json!({ "type": "string", "maxLength": max_chars, "description": description })

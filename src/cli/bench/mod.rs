@@ -1,6 +1,7 @@
 //! `partita bench`: what this machine does with a model, as a table or as JSON.
 
 mod gap;
+mod plan;
 mod workflow;
 
 use std::io::IsTerminal;
@@ -26,6 +27,8 @@ enum Command {
     Model(ModelArgs),
     /// A planner, executors that share its prompt, and a summarizer, from a cold cache
     Workflow(workflow::Args),
+    /// Success and speed on a folder of goals with checkers
+    Plan(plan::Args),
     /// Time between the tokens of running sequences while a long prompt of another run is prefilled
     Gap(gap::Args),
 }
@@ -68,6 +71,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     match args.command {
         Command::Model(args) => model(args, settings),
         Command::Workflow(args) => workflow::run(args, settings),
+        Command::Plan(args) => plan::run(args, settings),
         Command::Gap(args) => gap::run(args, settings),
     }
 }
@@ -122,7 +126,7 @@ fn table(rows: &[Row], style: Style) -> String {
 impl From<bench::Error> for Failure {
     fn from(error: bench::Error) -> Self {
         let kind = match &error {
-            bench::Error::Context { .. } | bench::Error::Zero { .. } => Kind::Usage,
+            bench::Error::Context { .. } | bench::Error::Zero { .. } | bench::Error::Cases(_) => Kind::Usage,
             bench::Error::Engine(_) | bench::Error::Peer(_) | bench::Error::Endpoint(_) => Kind::Machine,
         };
         Self::from_error(kind, &error)

@@ -9,7 +9,7 @@ use std::time::Instant;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value as Json;
 
-use super::call::{Arguments, existing_path, flag, schema, text, tool};
+use super::call::{Arguments, existing_path, file_pattern, flag, schema, text, tool};
 use super::workspace::LIST_LIMIT;
 use super::{Context, Error, Output, Spec, Table, Tool, Value};
 
@@ -33,7 +33,7 @@ fn spec() -> Spec {
             &[
                 ("pattern", text(200, "text to find, or a regular expression such as TODO|FIXME")),
                 ("path", existing_path("file or folder to search; everything if left out")),
-                ("files", text(100, "only files named like this, e.g. *.py")),
+                ("files", file_pattern("only files named like this, e.g. *.py")),
                 ("regex", flag("pattern is a regular expression")),
                 ("ignore_case", flag("upper and lower case are the same")),
                 ("whole_word", flag("no match inside of longer words")),

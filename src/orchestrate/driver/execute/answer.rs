@@ -1,5 +1,6 @@
 //! `answer`: questions are answered from documents, each in its own short context over the same documents,
-//! all in one batch; an answer reasons from passages first and names its file.
+//! all in one batch; an answer reasons from passages first and names its file. Several candidates are decoded for every
+//! question: those that are cut off or say what stands in no document lose, then those that few others agree with.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -8,6 +9,7 @@ use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss, reduce};
 use crate::orchestrate::driver::mind::{Call, Mind};
+use crate::orchestrate::ground;
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::{Prompt, Segment};
 use crate::tool::format::Format;
@@ -16,12 +18,14 @@ use crate::types::{Grammar, Role};
 
 /// Questions of one step at most.
 const MAX_QUESTIONS: usize = 20;
+/// Candidates of every answer: one greedy, the others warm.
+const N_CANDIDATES: usize = 3;
 /// Share of the context that documents may fill, in percent.
 const DOCUMENT_SHARE: usize = 60;
 /// Tokens of documents in one prompt, whatever the context.
 const MAX_DOCUMENT_TOKENS: usize = 7000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Found {
     reasoning: String,
     file: String,
@@ -30,6 +34,9 @@ struct Found {
 
 /// Answers the questions of a step.
 pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
+    if let Some(counted) = reduce::count(attempt, &attempt.step.task) {
+        return Ok(Value::Text(counted).into());
+    }
     let mut documents = attempt.texts()?;
     let asked = match attempt.items()? {
         Some(items) => items.into_iter().map(|item| item.text).collect(),
@@ -42,18 +49,30 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let asked = if asked.is_empty() { split(attempt, &documents, budget).await? } else { asked };
     let reduced = |question: &&String| reduce::of(question, documents.len()).is_some();
     let plain: Vec<&String> = asked.iter().filter(|question| !reduced(question)).collect();
-    let calls = plain.iter().map(|question| question_call(attempt, &documents, question, budget)).collect();
+    let calls = plain.iter().flat_map(|question| {
+        (0..N_CANDIDATES).map(|candidate| question_call(attempt, &documents, (question, candidate as u64), budget))
+    });
+    let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
+    let known = attempt.shown(&documents, usize::MAX);
     let mut rows = Vec::new();
     for question in asked.iter().filter(reduced) {
         let Some(reduction) = reduce::of(question, documents.len()) else { continue };
         let answer = reduce::reduce(attempt, reduction, &documents, question).await?;
         rows.push([question.clone(), answer, "all".to_owned(), String::new()]);
     }
-    for (question, reply) in plain.iter().zip(all(attempt.journal.run().mind.as_ref(), calls).await) {
-        let reply = reply?;
-        attempt.said("answer", &reply);
-        let found: Found = serde_json::from_str(&reply.text)
-            .map_err(|error| Miss::new(format!("an answer was cut off: {error}"), reply.text.clone()))?;
+    let mut replies = replies.into_iter();
+    for question in &plain {
+        let mut candidates = Vec::new();
+        let mut cut_off = Miss::new("no answer was given", "");
+        for reply in replies.by_ref().take(N_CANDIDATES) {
+            let reply = reply?;
+            attempt.said("answer", &reply);
+            match serde_json::from_str::<Found>(&reply.text) {
+                Ok(found) => candidates.push(found),
+                Err(error) => cut_off = Miss::new(format!("an answer was cut off: {error}"), reply.text),
+            }
+        }
+        let found = choose(candidates, &format!("{known} {question}")).ok_or(cut_off)?;
         rows.push([(*question).clone(), found.answer, found.file, found.reasoning]);
     }
     rows.sort_by_key(|row| asked.iter().position(|question| *question == row[0]));
@@ -63,6 +82,28 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         output.changes.push(Change::Write { path: path.to_owned(), content });
     }
     Ok(output)
+}
+
+/// The candidate with the fewest faults; among equals the one that most agree with, and of those the first, which the
+/// greedy one is.
+fn choose(candidates: Vec<Found>, known: &str) -> Option<Found> {
+    let n_faults = |found: &Found| {
+        let is_cut = !found.answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
+        usize::from(is_cut) + ground::foreign(&found.answer, known).len()
+    };
+    let n_votes = |found: &Found| candidates.iter().filter(|other| gist(&other.answer) == gist(&found.answer)).count();
+    candidates.iter().min_by_key(|found| (n_faults(found), std::cmp::Reverse(n_votes(found)))).cloned()
+}
+
+/// What two answers have to share to say the same: their numbers, and whether they say yes or no.
+fn gist(answer: &str) -> (Vec<String>, bool) {
+    const NO: &[&str] = &["no", "not", "never", "forbidden", "cannot", "without"];
+    let words: Vec<String> = answer
+        .split(|c: char| !c.is_alphanumeric() && c != '.')
+        .map(|word| word.trim_matches('.').to_lowercase())
+        .collect();
+    let numbers = words.iter().filter(|word| word.chars().any(|c| c.is_ascii_digit())).cloned().collect();
+    (numbers, words.iter().any(|word| NO.contains(&word.as_str())))
 }
 
 /// Answers as a list for readers, unless the file is one for machines or a table.
@@ -162,7 +203,13 @@ fn call(
     }
 }
 
-fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, budget: usize) -> Call {
+/// `question`: with the number of the candidate.
+fn question_call(
+    attempt: &Attempt<'_>,
+    documents: &[Input],
+    (question, candidate): (&str, u64),
+    budget: usize,
+) -> Call {
     let names: Vec<&str> = documents.iter().map(|document| document.name.as_str()).collect();
     let schema = json!({
         "type": "object",
@@ -179,7 +226,8 @@ fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, bud
         attempt.failures(),
         attempt.journal.run().goal,
     );
-    call(attempt, "answer", shared(attempt, documents, question, budget), text, schema)
+    let call = call(attempt, "answer", shared(attempt, documents, question, budget), text, schema);
+    Call { sampling: attempt.sampling(candidate), ..call }
 }
 
 /// The documents as a turn: whole if they fit, so that all questions share them; else the passages that
@@ -228,4 +276,27 @@ fn words(text: &str) -> Vec<String> {
         .filter(|word| word.chars().count() > 3)
         .map(|word| word.to_lowercase().chars().take(6).collect())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_are_whole_and_grounded_and_agreed_on_win() {
+        let known = "Volunteers arrive 25 minutes before. Paid staff 10 minutes. No photographs in the east wing.";
+        for (answers, want) in [
+            (&["They arrive 25 minutes before and then they"][..], 0),
+            (&["They arrive 25 minutes before and then they", "They arrive 25 minutes before."], 1),
+            (&["They arrive 40 minutes before.", "They arrive 25 minutes before."], 1),
+            (&["They arrive 10 minutes before.", "It is 25 minutes.", "They come 25 minutes before."], 1),
+            (&["Yes, it is allowed.", "No, it is not.", "It is forbidden."], 1),
+            (&["It is 10.", "It is 25."], 0),
+        ] {
+            let found = |answer: &&str| Found { reasoning: String::new(), file: "a".into(), answer: (*answer).into() };
+            let chosen = choose(answers.iter().map(found).collect(), known).unwrap();
+            assert_eq!(chosen.answer, answers[want]);
+        }
+        assert!(choose(Vec::new(), known).is_none());
+    }
 }

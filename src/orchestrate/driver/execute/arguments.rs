@@ -7,7 +7,6 @@ use super::call::{Record, all};
 use super::items::Item;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::Call;
-use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::Segment;
 use crate::tool::{Output, Spec, Table, Value};
 use crate::types::{Grammar, Role};
@@ -31,7 +30,12 @@ pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
                 calls = merged(calls);
             }
             let mut outputs = Vec::new();
+            let pinned = pinned(attempt);
             for (name, arguments) in calls {
+                let arguments = match &pinned {
+                    Some(Pinned { name, paths }) => with(arguments, name, &paths[0]),
+                    None => arguments,
+                };
                 outputs.push((name, run(attempt, arguments).await?));
             }
             Ok(joined(outputs))
@@ -41,7 +45,46 @@ pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 
 async fn one(attempt: &Attempt<'_>, item: Option<&Item>) -> Result<Output, Miss> {
     let arguments = bind(attempt, vec![item]).await?.remove(0);
-    run(attempt, arguments).await
+    let Some(Pinned { name, paths }) = pinned(attempt) else { return run(attempt, arguments).await };
+    let mut outputs = Vec::new();
+    for path in paths {
+        outputs.push((path.clone(), run(attempt, with(arguments.clone(), &name, &path)).await?));
+    }
+    Ok(stacked(outputs))
+}
+
+/// The arguments with one more.
+fn with(mut arguments: Json, name: &str, path: &str) -> Json {
+    if let Some(fields) = arguments.as_object_mut() {
+        fields.insert(name.to_owned(), json!(path));
+    }
+    arguments
+}
+
+/// Results for several sources as one: tables of the same columns are one table.
+fn stacked(mut outputs: Vec<(String, Output)>) -> Output {
+    if outputs.len() == 1 {
+        return outputs.remove(0).1;
+    }
+    let columns = |output: &Output| match &output.value {
+        Value::Table(table) => Some(table.columns.clone()),
+        _ => None,
+    };
+    let first = outputs.first().and_then(|(_, output)| columns(output));
+    let (Some(columns), true) = (&first, outputs.iter().all(|(_, output)| columns(output) == first)) else {
+        return joined(outputs);
+    };
+    let mut table = Table { columns: columns.clone(), rows: Vec::new() };
+    let mut all = Output::from(Value::Text(String::new()));
+    for (_, output) in outputs {
+        if let Value::Table(part) = output.value {
+            table.rows.extend(part.rows);
+        }
+        all.changes.extend(output.changes);
+        all.notes.extend(output.notes);
+    }
+    all.value = Value::Table(table);
+    all
 }
 
 async fn run(attempt: &Attempt<'_>, arguments: Json) -> Result<Output, Miss> {
@@ -85,7 +128,7 @@ async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>) -> Result<Vec<Js
     };
     let paths: Vec<String> =
         run.workspace.list("", None)?.into_iter().map(|entry| entry.path).take(MAX_PATHS).collect();
-    let pinned = pinned(attempt.step, tool.spec());
+    let pinned = pinned(attempt);
     let grammar = Grammar::JsonSchema(bound_schema(tool.spec(), &paths, pinned.as_ref()));
     let shown = attempt.shown(&attempt.texts().unwrap_or_default(), SHOWN);
     let calls = items.into_iter().map(|item| {
@@ -114,11 +157,8 @@ async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>) -> Result<Vec<Js
     for reply in all(run.mind.as_ref(), calls.collect()).await {
         let reply = reply?;
         attempt.said("arguments", &reply);
-        let mut arguments: Json = serde_json::from_str(&reply.text)
+        let arguments: Json = serde_json::from_str(&reply.text)
             .map_err(|error| Miss::new(format!("the arguments were cut off: {error}"), reply.text.clone()))?;
-        if let (Some(fields), Some((name, path))) = (arguments.as_object_mut(), &pinned) {
-            fields.insert(name.clone(), json!(path));
-        }
         bound.push(arguments);
     }
     Ok(bound)
@@ -134,21 +174,41 @@ fn keys(spec: &Spec) -> String {
     described.collect::<Vec<_>>().join(", ")
 }
 
-/// The argument that the plan settles already: the tool's only existing path is the step's only source.
-fn pinned(step: &Step, spec: &Spec) -> Option<(String, String)> {
-    let mut sources = step.paths();
-    let (path, None) = (sources.next()?, sources.next()) else { return None };
+/// An argument that the plan settles already: the tool's only existing path is one of the step's sources.
+struct Pinned {
+    name: String,
+    /// One for a call each.
+    paths: Vec<String>,
+}
+
+/// What the plan settles; several sources only for a tool that changes nothing, and not for items.
+fn pinned(attempt: &Attempt<'_>) -> Option<Pinned> {
+    let run = attempt.journal.run();
+    let spec = run.registry.find(attempt.tool)?.spec();
+    let paths = outermost(attempt.step.paths());
     let properties = spec.schema.get("properties")?.as_object()?;
     let mut existing = properties.iter().filter(|(_, property)| property.get("x-path") == Some(&json!("existing")));
-    let (name, None) = (existing.next()?.0, existing.next()) else { return None };
-    Some((name.clone(), path.trim_end_matches('/').to_owned()))
+    let (name, None) = (existing.next()?.0.clone(), existing.next()) else { return None };
+    let is_settled = paths.len() == 1 || (paths.len() > 1 && !spec.writes && attempt.step.each.is_none());
+    is_settled.then_some(Pinned { name, paths })
+}
+
+/// Paths without those that lie in a folder that is among them, and without the slash at the end of a folder.
+fn outermost<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let paths: Vec<&str> = paths.collect();
+    let is_inside =
+        |path: &str| paths.iter().any(|other| *other != path && other.ends_with('/') && path.starts_with(*other));
+    let mut outermost: Vec<String> =
+        paths.iter().filter(|path| !is_inside(path)).map(|path| path.trim_end_matches('/').to_owned()).collect();
+    outermost.dedup();
+    outermost
 }
 
 /// The tool's schema with `"x-path": "existing"` properties turned into enumerations of what exists, without
 /// the pinned one, and with every text bounded.
-fn bound_schema(spec: &Spec, paths: &[String], pinned: Option<&(String, String)>) -> Json {
+fn bound_schema(spec: &Spec, paths: &[String], pinned: Option<&Pinned>) -> Json {
     let mut schema = spec.schema.clone();
-    if let (Some((name, _)), Some(fields)) = (pinned, schema.as_object_mut()) {
+    if let (Some(Pinned { name, .. }), Some(fields)) = (pinned, schema.as_object_mut()) {
         if let Some(properties) = fields.get_mut("properties").and_then(Json::as_object_mut) {
             properties.shift_remove(name);
         }
@@ -169,6 +229,10 @@ const MAX_TEXT: u64 = 1000;
 fn enumerate(schema: &mut Json, paths: &[String]) {
     match schema {
         Json::Object(fields) => {
+            if fields.get("x-path").and_then(Json::as_str) == Some("pattern") {
+                *schema = json!({ "enum": patterns(paths) });
+                return;
+            }
             if fields.get("x-path").and_then(Json::as_str) == Some("existing") {
                 if fields.get("type").and_then(Json::as_str) == Some("array") {
                     fields.insert("items".into(), json!({ "enum": paths }));
@@ -184,6 +248,13 @@ fn enumerate(schema: &mut Json, paths: &[String]) {
     }
 }
 
+/// The patterns of names that say something about these files: all, and one per ending.
+fn patterns(paths: &[String]) -> Vec<String> {
+    let ending = |path: &String| path.rsplit('/').next()?.rsplit_once('.').map(|(_, ending)| format!("*.{ending}"));
+    let endings: std::collections::BTreeSet<String> = paths.iter().filter_map(ending).collect();
+    std::iter::once("*".to_owned()).chain(endings).collect()
+}
+
 /// Removes what the grammar compiler does not need and bounds texts.
 fn strip(schema: &mut Json) {
     match schema {
@@ -197,5 +268,33 @@ fn strip(schema: &mut Json) {
         }
         Json::Array(items) => items.iter_mut().for_each(strip),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_the_outermost_and_patterns_those_of_files_that_are_there() {
+        let of = |paths: &[&str]| outermost(paths.iter().copied());
+        assert_eq!(of(&["notes/", "notes/old/", "notes/a.txt"]), ["notes"]);
+        assert_eq!(of(&["a.txt", "b/"]), ["a.txt", "b"]);
+        assert_eq!(
+            patterns(&["a/x.rs".into(), "y.rs".into(), "z.md".into(), "Makefile".into()]),
+            ["*", "*.md", "*.rs"]
+        );
+    }
+
+    #[test]
+    fn tables_of_several_sources_are_one() {
+        let table = |rows: usize| {
+            let rows = (0..rows).map(|row| vec![json!(row)]).collect();
+            Output::from(Value::Table(Table { columns: vec!["n".into()], rows }))
+        };
+        let Value::Table(stacked) = stacked(vec![("a".into(), table(2)), ("b".into(), table(1))]).value else {
+            panic!("no table")
+        };
+        assert_eq!((stacked.columns, stacked.rows.len()), (vec!["n".to_owned()], 3));
     }
 }

@@ -18,6 +18,7 @@ mod write;
 
 use super::mind::{self, Reply};
 use super::{Journal, planner};
+use crate::orchestrate::demand;
 use crate::orchestrate::event::{Event, written};
 use crate::orchestrate::machine::{State, StepState, TRIES_PLANNED};
 use crate::orchestrate::plan::{Step, writes_by_itself};
@@ -163,7 +164,7 @@ impl Attempt<'_> {
 
     /// The text of the step's file, after what earlier steps put into the same file.
     fn content(&self, value: &Value, path: &str) -> Result<String, Miss> {
-        let form = form_for(self.step, path, value);
+        let form = form_for(self.step, path, value, &self.journal.run().goal);
         let mut text = match format::render(value, form) {
             Ok(text) => text,
             Err(_) => format::render(value, format::detect(path).unwrap_or(Format::Text))?,
@@ -239,12 +240,14 @@ impl Attempt<'_> {
 }
 
 /// The form of a step's file: the plan's if the file and the value can take it.
-fn form_for(step: &Step, path: &str, value: &Value) -> Format {
+fn form_for(step: &Step, path: &str, value: &Value, goal: &str) -> Format {
     let form = step.form_for(path);
     match (form, value) {
         (Format::MarkdownTable, Value::Text(_)) => Format::Text,
         (Format::MarkdownTable, Value::Json(_)) => Format::BulletList,
-        (Format::Json, Value::Table(table)) if table.columns.len() == 2 && step.form == Some(Format::JsonObject) => {
+        (Format::Json, Value::Table(table))
+            if table.columns.len() == 2 && (step.form == Some(Format::JsonObject) || demand::wants_object(goal)) =>
+        {
             Format::JsonObject
         }
         (form, _) => form,

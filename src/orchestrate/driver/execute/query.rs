@@ -11,7 +11,7 @@ use crate::orchestrate::demand;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::driver::tool_deadline;
 use crate::tool::query::{self, Database};
-use crate::tool::{Error, Output, Value, table};
+use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
 
 /// Candidates per try: one greedy, the others warm.
@@ -33,7 +33,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
             continue;
         }
         let began = Instant::now();
-        let result = database.run(&sql, deadline);
+        let result = database.run(&sql, deadline).and_then(|output| fits(attempt, output));
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push((sql, result));
     }
@@ -42,6 +42,31 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         rounded(&mut output.value, digits);
     }
     Ok(output)
+}
+
+/// A result in which a word stands in two spellings did not treat them as the same, where the goal asks for that.
+fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
+    let asked = format!("{} {}", attempt.step.task, attempt.journal.run().goal);
+    match &output.value {
+        Value::Table(table) if demand::ignores_case(&asked) => match two_spellings(table) {
+            Some((one, other)) => Err(Error::Failed(format!(
+                "the result has both `{one}` and `{other}`, which are to be treated as the same; group by LOWER(…)"
+            ))),
+            None => Ok(output),
+        },
+        _ => Ok(output),
+    }
+}
+
+/// Two cells of a column that differ in upper and lower case only.
+fn two_spellings(table: &Table) -> Option<(String, String)> {
+    (0..table.columns.len()).find_map(|column| {
+        let mut seen = std::collections::BTreeMap::new();
+        table.rows.iter().filter_map(|row| row.get(column)?.as_str()).find_map(|cell| {
+            let first = seen.entry(cell.to_lowercase()).or_insert(cell);
+            (*first != cell).then(|| ((*first).to_owned(), cell.to_owned()))
+        })
+    })
 }
 
 /// Rounds every real number of a table; half away from zero, as people do.

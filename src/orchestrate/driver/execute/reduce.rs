@@ -8,8 +8,39 @@ use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::Call;
+use crate::tool::Value;
 use crate::tool::format::number_text;
 use crate::types::Grammar;
+
+/// The answer to a question for how many there are, where an earlier step has listed them: the number of its rows.
+pub fn count(attempt: &Attempt<'_>, question: &str) -> Option<String> {
+    let mut tables = attempt.results().into_iter().filter_map(|(_, value)| match value {
+        Value::Table(table) => Some(table.rows.len()),
+        _ => None,
+    });
+    let (n_rows, None) = (tables.next()?, tables.next()) else { return None };
+    asks_for_count(question).then(|| format!("There are {n_rows}."))
+}
+
+/// Whether a question asks how many things there are, and not for a sum or for different ones among them.
+fn asks_for_count(question: &str) -> bool {
+    let text = question.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    has(&["how many", "number of", "count of", "count the"])
+        && !has(&[
+            "different",
+            "distinct",
+            "unique",
+            " per ",
+            " each",
+            "every",
+            "hours",
+            "days",
+            "euro",
+            "total",
+            "sum",
+        ])
+}
 
 /// How the shares of the documents become an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +228,19 @@ mod tests {
             ("How long is the notice period?", 4, None),
         ] {
             assert_eq!(of(question, n_documents), want, "{question}");
+        }
+    }
+
+    #[test]
+    fn questions_for_how_many_are_told_from_others() {
+        for (question, want) in [
+            ("the number of decisions", true),
+            ("How many did you find?", true),
+            ("How many different authors are there?", false),
+            ("the number of loans per branch", false),
+            ("What is the longest one?", false),
+        ] {
+            assert_eq!(asks_for_count(question), want, "{question}");
         }
     }
 
