@@ -194,7 +194,7 @@ impl Demand {
     pub fn regex(&self) -> Option<String> {
         let lines = self.counts.iter().find(|(bound, _, unit)| *bound == Bound::Exactly && *unit == Unit::Line);
         if let Some((_, n, _)) = lines {
-            let line = r"[^\n]{8,110}";
+            let line = r"[^\n]{8,180}";
             return Some(if *n == 1 { line.to_owned() } else { format!(r"({line}\n){{{}}}{line}", n - 1) });
         }
         let one = |unit| self.counts.contains(&(Bound::Exactly, 1, unit));

@@ -6,7 +6,7 @@ use crate::orchestrate::event::Event;
 use crate::orchestrate::ground;
 use crate::orchestrate::machine::{Phase, State, StepState};
 use crate::orchestrate::plan::REPLY;
-use crate::types::{Message, Role, Sampling};
+use crate::types::{Finish, Message, Role, Sampling};
 
 /// Characters of results that the summary reads.
 const SHOWN: usize = 6000;
@@ -45,7 +45,9 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         let reply = run.mind.complete(call(&text, state.steps.is_empty(), candidate)).await?;
         let (usage, said) = (reply.usage, reply.text.trim().to_owned());
         journal.emit(Event::ModelCalled { step: None, purpose: "summary".into(), usage, text: said.clone() });
-        let n_foreign = if state.steps.is_empty() { 0 } else { ground::foreign(&said, &known).len() };
+        // A report that found no end is no report.
+        let is_endless = usize::from(reply.finish == Finish::Length);
+        let n_foreign = if state.steps.is_empty() { 0 } else { ground::foreign(&said, &known).len() + is_endless };
         if best.as_ref().is_none_or(|(fewest, _)| n_foreign < *fewest) {
             best = Some((n_foreign, said));
         }

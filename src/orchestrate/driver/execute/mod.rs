@@ -10,6 +10,7 @@ mod arguments;
 mod call;
 mod inputs;
 mod items;
+mod named;
 mod person;
 mod query;
 mod reduce;

@@ -25,7 +25,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         if wants_all { query::grammar_of_all_rows(database.tables()) } else { query::grammar(database.tables()) };
     let schema = database.schema_text();
     let queries = candidates(attempt, grammar, schema).await?;
-    let deadline = tool_deadline(attempt.journal.run());
+    let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
     for sql in queries {
         let sql = as_meant(&sql);
@@ -34,10 +34,14 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         }
         let began = Instant::now();
         let result = database.run(&sql, deadline).and_then(|output| fits(attempt, output));
+        let result = match attempt.misses(&names, &sql) {
+            Some(why) if result.is_ok() => Err(Error::Failed(why)),
+            _ => result,
+        };
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push((sql, result));
     }
-    let mut output = choose(tried)?;
+    let mut output = choose(tried, &attempt.step.task)?;
     if let Some(digits) = demand::decimals(&format!("{} {}", attempt.step.task, attempt.journal.run().goal)) {
         rounded(&mut output.value, digits);
     }
@@ -80,21 +84,23 @@ fn rounded(value: &mut Value, digits: i32) {
     }
 }
 
-/// The result that most candidates agree on; among equals the earliest, which the greedy one leads.
-fn choose(tried: Vec<(String, Result<Output, Error>)>) -> Result<Output, Miss> {
+/// The result that most candidates agree on; among equals one without groups that nobody asked for, then the earliest,
+/// which the greedy one leads.
+fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str) -> Result<Output, Miss> {
     let votes = |value: &Value| {
         tried.iter().filter(|(_, result)| result.as_ref().is_ok_and(|output| output.value == *value)).count()
     };
-    let mut best: Option<(&Output, usize)> = None;
-    for (_, result) in &tried {
+    let mut best: Option<(&Output, (usize, bool))> = None;
+    for (sql, result) in &tried {
         let Ok(output) = result else { continue };
         let n_votes = if is_empty(&output.value) { 0 } else { votes(&output.value) };
-        if best.is_none_or(|(_, most)| n_votes > most) {
-            best = Some((output, n_votes));
+        let is_asked = may_group(task) || !sql.to_uppercase().contains("GROUP BY");
+        if best.is_none_or(|(_, most)| (n_votes, is_asked) > most) {
+            best = Some((output, (n_votes, is_asked)));
         }
     }
     match best {
-        Some((output, n_votes)) if n_votes > 0 => Ok(output.clone()),
+        Some((output, (n_votes, _))) if n_votes > 0 => Ok(output.clone()),
         Some(_) => Err(Miss::new("the query gave no rows", tried[0].0.clone())),
         None => {
             let error = tried.iter().find_map(|(_, result)| result.as_ref().err()).map(Error::to_string);
@@ -102,6 +108,14 @@ fn choose(tried: Vec<(String, Result<Output, Error>)>) -> Result<Output, Miss> {
             Err(Miss::new(error.unwrap_or_else(|| "no query was written".into()), sql))
         }
     }
+}
+
+/// Whether a step's words can mean groups of rows.
+fn may_group(task: &str) -> bool {
+    const GROUPS: &[&str] =
+        &["per", "each", "every", "by", "group", "for", "which", "most", "least", "highest", "lowest"];
+    let words: Vec<String> = task.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+    words.iter().any(|word| GROUPS.contains(&word.as_str()) || (word.ends_with('s') && word.starts_with("total")))
 }
 
 /// Whether the step asks for a row per group, so that its result may not be cut to a few rows.

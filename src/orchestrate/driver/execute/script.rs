@@ -20,6 +20,7 @@ const SHOWN: usize = 5000;
 /// Writes and runs the program of a step.
 pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let programs = candidates(attempt).await?;
+    let names = attempt.names();
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
     for code in programs {
         if tried.iter().any(|(other, _)| *other == code) {
@@ -29,6 +30,10 @@ pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let arguments = json!({ "code": code });
         let result =
             attempt.tool("script", arguments.clone(), Record::Later).await.and_then(|output| fits(attempt, output));
+        let result = match attempt.misses(&names, &code) {
+            Some(why) if result.is_ok() => Err(Error::Failed(why)),
+            _ => result,
+        };
         attempt.record("script", arguments, &result, began);
         tried.push((code, result));
     }

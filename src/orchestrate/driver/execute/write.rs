@@ -39,7 +39,8 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let reply = reply?;
         attempt.said("write", &reply);
         let text = clean(&reply);
-        let faults = demand.faults(&text);
+        let mut faults = demand.faults(&text);
+        faults.extend(odd(&text, attempt.step.file()));
         if !text.is_empty() && best.as_ref().is_none_or(|(fewest, _, _)| faults.len() < *fewest) {
             best = Some((faults.len(), text, faults.join("; ")));
         }
@@ -48,6 +49,21 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         Some((0, text, _)) => Ok(Value::Text(text).into()),
         Some((_, text, faults)) => Err(Miss::new(faults, text)),
         None => Err(Miss::new("the text is empty", "")),
+    }
+}
+
+/// What no text of a file should be: talk about the file itself, a string of hashtags, the same line again and again.
+fn odd(text: &str, path: Option<&str>) -> Option<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    if path.is_some_and(|path| text.contains(path)) {
+        Some("it speaks of its own file instead of being its text".into())
+    } else if text.split_whitespace().filter(|word| word.starts_with('#') && word.len() > 1).count() > 2 {
+        Some("it has hashtags".into())
+    } else if lines.iter().any(|line| line.len() > 20 && !seen.insert(*line)) {
+        Some("it has the same line twice".into())
+    } else {
+        None
     }
 }
 
