@@ -107,6 +107,9 @@ fn one_run(engine: &Engine, tally: &Tally, random: &mut Random, run: RunId) -> R
     let parent = planner.sequence();
     read(planner, tally, random)?;
     let mut forks = Vec::new();
+    if tally.is_over() {
+        return Ok(());
+    }
     for _ in 0..1 + random.next_u64() % 5 {
         let prompt = Prompt::Fork { parent, tokens: some(random, unit) };
         forks.push(request(random, prompt));
@@ -115,6 +118,9 @@ fn one_run(engine: &Engine, tally: &Tally, random: &mut Random, run: RunId) -> R
     for stream in engine.submit_all(forks)? {
         last = stream.sequence();
         read(stream, tally, random)?;
+    }
+    if tally.is_over() {
+        return Ok(());
     }
     let prompt = Prompt::Fork { parent: last, tokens: some(random, 2 * unit) };
     read(engine.submit(request(random, prompt))?, tally, random)
@@ -132,7 +138,7 @@ fn read(mut stream: TokenStream, tally: &Tally, random: &mut Random) -> Result<(
             Delta::Failed(error) => return Err(error.into()),
         }
         tally.n_tokens.fetch_add(1, Ordering::Relaxed);
-        if n_read > patience {
+        if n_read > patience || tally.is_over() {
             // Cancelled, not dropped: a sequence that others may fork has to end in an orderly way.
             stream.cancel();
         }

@@ -76,6 +76,8 @@ Goal: How many legs does a spider have?
 {"steps":[]}
 Goal: Who wrote the novel Dracula? Just answer, the files do not matter.
 {"steps":[]}
+Goal: Leave the faulty rows of scores.csv out, keep the others with their header in valid.csv, and tell me the mean score.
+{"steps":[{"for":"valid.csv","do":"all rows that are not faulty, with every column","tool":"query_table","from":["scores.csv"],"as":"csv"},{"for":"reply","do":"mean score of the rows that are not faulty","tool":"query_table","from":["scores.csv"]}]}
 Goal: Which room in rooms.json is the cheapest for 30 people with a projector? Write its name to room.txt.
 {"steps":[{"for":"room.txt","do":"name of the cheapest room with a projector and at least 30 seats","tool":"query_table","from":["rooms.json"],"as":"text"}]}
 Goal: From the contracts in the folder legal, find out how long the notice is, how high the deposit is and whether pets are allowed. Put the answers into summary.md with the file names.

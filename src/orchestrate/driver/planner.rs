@@ -26,7 +26,7 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
     }
     let brief = state.brief.clone().unwrap_or_default();
     let found = match survey(&run.workspace, &brief, &run.goal) {
-        Ok(found) => found,
+        Ok(found) => without_rivals(found, &run.workspace, &brief),
         Err(error) => return journal.emit(Event::PlanFailed { error: error.to_string() }),
     };
     let made = make(journal, state, &found, &brief, round).await;
@@ -35,6 +35,16 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
         Err(mind::Error::Budget(what)) => Event::BudgetSpent { what },
         Err(error) => Event::PlanFailed { error: chain(&error) },
     });
+}
+
+/// What was found, without the files that could be taken in place of a missing one but are less like it than another:
+/// which one is meant is decided by the names, not by the model.
+fn without_rivals(mut found: Survey, workspace: &Workspace, brief: &Brief) -> Survey {
+    let similar = brief.missing.iter().flat_map(|path| workspace.similar(path).into_iter().skip(1));
+    let rivals: Vec<String> = similar.filter(|path| !brief.named.contains(path)).collect();
+    found.tables.retain(|path| !rivals.contains(path));
+    found.texts.retain(|path| !rivals.contains(path));
+    found
 }
 
 /// An error with its sources.
@@ -174,7 +184,7 @@ pub fn preview(workspace: &Workspace, registry: &Registry, goal: &str) -> Result
     let entries = workspace.list("", None)?;
     let paths: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
     let brief = brief::read(goal, &paths);
-    let found = survey(workspace, &brief, goal)?;
+    let found = without_rivals(survey(workspace, &brief, goal)?, workspace, &brief);
     let outputs: Vec<String> = brief.write.iter().map(|wanted| wanted.path.clone()).collect();
     let grammar = menu(registry, &found, &brief, goal, &outputs).grammar();
     let messages = prompt::planning(prompt::system(registry), &found.text, goal).messages();

@@ -10,7 +10,7 @@ use super::{Attempt, Miss};
 use crate::orchestrate::demand;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::event::written;
-use crate::tool::{Error, Output, Value};
+use crate::tool::{Change, Error, Output, Value};
 
 /// Candidates per try: one greedy, the others warm.
 const N_CANDIDATES: u64 = 3;
@@ -57,26 +57,34 @@ fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
     }
 }
 
+/// The result whose lines most others have too: programs that differ in one rule agree on the rest, and a wrong rule
+/// seldom finds company. Among equals the one with more lines, then the first.
 fn choose(tried: Vec<(String, Result<Output, Error>)>) -> Result<Output, Miss> {
-    let same = |a: &Output, b: &Output| a.value == b.value && a.changes == b.changes;
-    let votes = |output: &Output| {
-        tried.iter().filter(|(_, result)| result.as_ref().is_ok_and(|other| same(output, other))).count()
+    let worked: Vec<(&Output, Vec<String>)> =
+        tried.iter().filter_map(|(_, result)| result.as_ref().ok()).map(|output| (output, lines(output))).collect();
+    let shared = |own: &[String]| {
+        let n_others = |line: &String| worked.iter().filter(|(_, lines)| lines.contains(line)).count() - 1;
+        own.iter().map(n_others).sum::<usize>()
     };
-    let mut best: Option<(&Output, usize)> = None;
-    for output in tried.iter().filter_map(|(_, result)| result.as_ref().ok()) {
-        let n_votes = votes(output);
-        if best.is_none_or(|(_, most)| n_votes > most) {
-            best = Some((output, n_votes));
-        }
-    }
+    let best = worked.iter().rev().max_by_key(|(_, lines)| (shared(lines), lines.len()));
     if let Some((output, _)) = best {
-        return Ok(output.clone());
+        return Ok((*output).clone());
     }
     let (code, result) = tried
         .into_iter()
         .next()
         .unwrap_or_else(|| (String::new(), Err(Error::Failed("no program was written".into()))));
     Err(Miss::new(result.err().map(|error| error.to_string()).unwrap_or_default(), code))
+}
+
+/// What a program printed and wrote, line by line.
+fn lines(output: &Output) -> Vec<String> {
+    let written = output.changes.iter().filter_map(|change| match change {
+        Change::Write { content, .. } => Some(content.clone()),
+        _ => None,
+    });
+    let text: String = std::iter::once(output.value.preview(usize::MAX)).chain(written).collect::<Vec<_>>().join("\n");
+    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
 async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
@@ -115,4 +123,25 @@ async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
         programs.push(reply.text.trim_end().to_owned());
     }
     Ok(programs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_agree_in_part_win_over_one_that_stands_alone() {
+        let ran = |text: &str| (text.to_owned(), Ok(Output::from(Value::Text(text.to_owned()))));
+        for (printed, want) in [
+            (&["cost 486\nfees 57\ntotal 623", "cost 390\nfees 57", "cost 390\nfees 57\ntotal 513"][..], 2),
+            (&["1", "2", "2"], 1),
+            (&["1", "2", "3"], 0),
+        ] {
+            let chosen = choose(printed.iter().map(|text| ran(text)).collect()).unwrap();
+            assert_eq!(chosen.value, Value::Text(printed[want].to_owned()));
+        }
+        let failed = || ("x".to_owned(), Err(Error::Failed("no".into())));
+        assert!(choose(vec![failed(), ran("9")]).is_ok());
+        assert_eq!(choose(vec![failed()]).unwrap_err().error, "no");
+    }
 }
