@@ -56,7 +56,6 @@ struct Tally {
     is_over: AtomicBool,
     n_tokens: AtomicU64,
     n_sequences: AtomicU64,
-    n_cancelled: AtomicU64,
     n_runs: AtomicU64,
     failure: Mutex<Option<String>>,
 }
@@ -143,7 +142,6 @@ fn read(mut stream: TokenStream, tally: &Tally, random: &mut Random) -> Result<(
             stream.cancel();
         }
     }
-    tally.n_cancelled.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 

@@ -134,11 +134,10 @@ fn watch(engine: &Engine, long: Request, n_sequences: usize, inbox: Receiver<Arr
 fn report(times: &[Vec<Instant>], submitted: Instant, answered: Instant) -> GapReport {
     // Before the last sequence has its first token, others wait for its prompt.
     let all_decode = times.iter().filter_map(|times| times.first()).max().copied().unwrap_or(submitted);
-    let pairs = || times.iter().flat_map(|times| times.windows(2)).map(|pair| (pair[0], pair[1]));
-    // Tokens of the same pass, such as guesses that were right, come together.
-    let pairs = || pairs().filter(|&(from, to)| to - from >= SAME_PASS);
     let sorted = |is_one: &dyn Fn(Instant, Instant) -> bool| {
-        let gaps = pairs().filter(|&(from, to)| is_one(from, to));
+        let pairs = times.iter().flat_map(|times| times.windows(2)).map(|pair| (pair[0], pair[1]));
+        // Tokens of the same pass, such as guesses that were right, come together.
+        let gaps = pairs.filter(|&(from, to)| to - from >= SAME_PASS && is_one(from, to));
         let mut gaps: Vec<f64> = gaps.map(|(from, to)| (to - from).as_secs_f64() * 1e3).collect();
         gaps.sort_by(f64::total_cmp);
         gaps

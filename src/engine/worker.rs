@@ -397,7 +397,6 @@ impl Worker {
 
     fn plan(&mut self, shares: Vec<Share>) -> Pass {
         let mut parts = Vec::with_capacity(shares.len());
-        let mut load = Load::default();
         self.running.iter_mut().for_each(|sequence| sequence.n_passed_over += 1);
         for share in shares {
             let at = self.running.partition_point(|sequence| sequence.id < share.id);
@@ -407,12 +406,11 @@ impl Worker {
                 .grow(&mut sequence.blocks, end, &self.pool)
                 .expect("the schedule stays within the available blocks");
             sequence.n_passed_over = 0;
-            load = load.with(share.n_tokens, sequence.n_computed);
             parts.push(Part { at, share, is_prompt: !sequence.is_decoding, drafts: Vec::new() });
         }
         // Rows of a pass that prompts share are not to be had for nearly nothing.
         if self.features.draft && !parts.iter().any(|part| part.is_prompt) {
-            self.add_drafts(&mut parts, load);
+            self.add_drafts(&mut parts);
         }
         let mut batch = Batch::default();
         for part in &parts {
@@ -432,8 +430,10 @@ impl Worker {
     }
 
     /// Guesses for the sequences that decode, where they are worth their rows and there is room for them.
-    fn add_drafts(&mut self, parts: &mut [Part], load: Load) {
+    fn add_drafts(&mut self, parts: &mut [Part]) {
         let n_sequences = parts.len();
+        let add = |load: Load, part: &Part| load.with(part.share.n_tokens, self.running[part.at].n_computed);
+        let load = parts.iter().fold(Load::default(), add);
         for Part { at, share, drafts, .. } in parts {
             let sequence = &mut self.running[*at];
             if !sequence.is_decoding || sequence.n_computed + share.n_tokens < sequence.tokens.len() {

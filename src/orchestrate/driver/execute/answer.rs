@@ -50,7 +50,8 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let reduced = |question: &&String| reduce::of(question, documents.len()).is_some();
     let plain: Vec<&String> = asked.iter().filter(|question| !reduced(question)).collect();
     let calls = plain.iter().flat_map(|question| {
-        (0..N_CANDIDATES).map(|candidate| question_call(attempt, &documents, (question, candidate as u64), budget))
+        let call = question_call(attempt, &documents, question, budget);
+        (0..N_CANDIDATES).map(move |candidate| Call { sampling: attempt.sampling(candidate as u64), ..call.clone() })
     });
     let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
     let known = attempt.shown(&documents, usize::MAX);
@@ -203,13 +204,7 @@ fn call(
     }
 }
 
-/// `question`: with the number of the candidate.
-fn question_call(
-    attempt: &Attempt<'_>,
-    documents: &[Input],
-    (question, candidate): (&str, u64),
-    budget: usize,
-) -> Call {
+fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, budget: usize) -> Call {
     let names: Vec<&str> = documents.iter().map(|document| document.name.as_str()).collect();
     let schema = json!({
         "type": "object",
@@ -226,8 +221,7 @@ fn question_call(
         attempt.failures(),
         attempt.journal.run().goal,
     );
-    let call = call(attempt, "answer", shared(attempt, documents, question, budget), text, schema);
-    Call { sampling: attempt.sampling(candidate), ..call }
+    call(attempt, "answer", shared(attempt, documents, question, budget), text, schema)
 }
 
 /// The documents as a turn: whole if they fit, so that all questions share them; else the passages that

@@ -21,44 +21,41 @@ pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     if let Some(arguments) = &attempt.step.arguments {
         return Ok(attempt.tool(attempt.tool, arguments.clone(), Record::Now).await?);
     }
-    match attempt.items()? {
-        None => one(attempt, None).await,
-        Some(items) => {
-            let arguments = bind(attempt, items.iter().map(Some).collect()).await?;
-            let mut calls: Vec<(String, Json)> = items.into_iter().map(|item| item.name).zip(arguments).collect();
-            if attempt.tool == "append_file" {
-                calls = merged(calls);
-            }
-            let mut outputs = Vec::new();
-            let pinned = pinned(attempt);
-            for (name, arguments) in calls {
-                let arguments = match &pinned {
-                    Some(Pinned { name, paths }) => with(arguments, name, &paths[0]),
-                    None => arguments,
-                };
-                outputs.push((name, run(attempt, arguments).await?));
-            }
-            Ok(joined(outputs))
+    let pinned = pinned(attempt);
+    let (items, mut outputs) = (attempt.items()?, Vec::new());
+    let Some(items) = items else {
+        let arguments = bind(attempt, vec![None], pinned.as_ref()).await?.remove(0);
+        for (path, arguments) in per_source(arguments, pinned.as_ref()) {
+            outputs.push((path, run(attempt, arguments).await?));
         }
+        return Ok(stacked(outputs));
+    };
+    let bound = bind(attempt, items.iter().map(Some).collect(), pinned.as_ref()).await?;
+    let of_item = |(item, arguments): (Item, Json)| {
+        let calls = per_source(arguments, pinned.as_ref()).into_iter();
+        calls.map(move |(_, arguments)| (item.name.clone(), arguments))
+    };
+    let mut calls: Vec<(String, Json)> = items.into_iter().zip(bound).flat_map(of_item).collect();
+    if attempt.tool == "append_file" {
+        calls = merged(calls);
     }
+    for (name, arguments) in calls {
+        outputs.push((name, run(attempt, arguments).await?));
+    }
+    Ok(joined(outputs))
 }
 
-async fn one(attempt: &Attempt<'_>, item: Option<&Item>) -> Result<Output, Miss> {
-    let arguments = bind(attempt, vec![item]).await?.remove(0);
-    let Some(Pinned { name, paths }) = pinned(attempt) else { return run(attempt, arguments).await };
-    let mut outputs = Vec::new();
-    for path in paths {
-        outputs.push((path.clone(), run(attempt, with(arguments.clone(), &name, &path)).await?));
-    }
-    Ok(stacked(outputs))
-}
-
-/// The arguments with one more.
-fn with(mut arguments: Json, name: &str, path: &str) -> Json {
-    if let Some(fields) = arguments.as_object_mut() {
-        fields.insert(name.to_owned(), json!(path));
-    }
-    arguments
+/// The calls that arguments stand for: one for each source that the plan settles, with its path.
+fn per_source(arguments: Json, pinned: Option<&Pinned>) -> Vec<(String, Json)> {
+    let Some(Pinned { name, paths }) = pinned else { return vec![(String::new(), arguments)] };
+    let with = |path: &String| {
+        let mut arguments = arguments.clone();
+        arguments.as_object_mut().into_iter().for_each(|fields| {
+            fields.insert(name.clone(), json!(path));
+        });
+        (path.clone(), arguments)
+    };
+    paths.iter().map(with).collect()
 }
 
 /// Results for several sources as one: tables of the same columns are one table.
@@ -120,16 +117,15 @@ fn joined(outputs: Vec<(String, Output)>) -> Output {
     all
 }
 
-/// Arguments for every item, decoded in one batch.
-async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>) -> Result<Vec<Json>, Miss> {
+/// Arguments for every item but the pinned one, decoded in one batch.
+async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>, pinned: Option<&Pinned>) -> Result<Vec<Json>, Miss> {
     let run = attempt.journal.run();
     let Some(tool) = run.registry.find(attempt.tool) else {
         return Err(Miss::fatal(format!("there is no tool `{}`", attempt.tool)));
     };
     let paths: Vec<String> =
         run.workspace.list("", None)?.into_iter().map(|entry| entry.path).take(MAX_PATHS).collect();
-    let pinned = pinned(attempt);
-    let grammar = Grammar::JsonSchema(bound_schema(tool.spec(), &paths, pinned.as_ref()));
+    let grammar = Grammar::JsonSchema(bound_schema(tool.spec(), &paths, pinned));
     let shown = attempt.shown(&attempt.texts().unwrap_or_default(), SHOWN);
     let calls = items.into_iter().map(|item| {
         let item = item.map_or(String::new(), |item| format!("This time for [{}]\n{}\n", item.name, item.text.trim()));

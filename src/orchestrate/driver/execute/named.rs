@@ -7,8 +7,7 @@ use serde_json::Value as Json;
 
 use super::Attempt;
 use crate::orchestrate::machine::TRIES_PLANNED;
-use crate::tool::Table;
-use crate::tool::table;
+use crate::tool::{Error, Output, Table, table};
 
 /// Names at most; a goal that says more speaks of all of them at once.
 const MAX_NAMES: usize = 3;
@@ -26,17 +25,21 @@ impl Attempt<'_> {
         if names.len() > MAX_NAMES { Vec::new() } else { names.into_iter().collect() }
     }
 
-    /// What is wrong with code that leaves some of `names` out; the last tries let it pass.
-    pub fn misses(&self, names: &[String], code: &str) -> Option<String> {
+    /// What code gave, unless it leaves some of `names` out; the last tries let that pass.
+    ///
+    /// # Errors
+    /// [`Error::Failed`], in words that help the next try.
+    pub fn about(&self, names: &[String], code: &str, output: Output) -> Result<Output, Error> {
         let code = code.to_lowercase();
         let left_out: Vec<&str> =
             names.iter().filter(|name| !code.contains(&name.to_lowercase())).map(String::as_str).collect();
-        (!left_out.is_empty() && self.number <= TRIES_PLANNED).then(|| {
-            format!(
-                "it has to be about {} only, which the goal names: filter the rows for that",
-                left_out.join(" and ")
-            )
-        })
+        if left_out.is_empty() || self.number > TRIES_PLANNED {
+            return Ok(output);
+        }
+        Err(Error::Failed(format!(
+            "it has to be about {} only, which the goal names: filter the rows for that",
+            left_out.join(" and ")
+        )))
     }
 }
 

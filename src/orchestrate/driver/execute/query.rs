@@ -34,10 +34,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         }
         let began = Instant::now();
         let result = database.run(&sql, deadline).and_then(|output| fits(attempt, output));
-        let result = match attempt.misses(&names, &sql) {
-            Some(why) if result.is_ok() => Err(Error::Failed(why)),
-            _ => result,
-        };
+        let result = result.and_then(|output| attempt.about(&names, &sql, output));
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push((sql, result));
     }

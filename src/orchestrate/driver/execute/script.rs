@@ -30,10 +30,7 @@ pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let arguments = json!({ "code": code });
         let result =
             attempt.tool("script", arguments.clone(), Record::Later).await.and_then(|output| fits(attempt, output));
-        let result = match attempt.misses(&names, &code) {
-            Some(why) if result.is_ok() => Err(Error::Failed(why)),
-            _ => result,
-        };
+        let result = result.and_then(|output| attempt.about(&names, &code, output));
         attempt.record("script", arguments, &result, began);
         tried.push((code, result));
     }

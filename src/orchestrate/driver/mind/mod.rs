@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use transcript::Transcripts;
 
+use crate::cache::n_common;
 use crate::engine::{self, Delta, Engine, Prompt, Request, Tag};
 use crate::tokenizer::{self, Special};
 use crate::types::{Finish, Grammar, Message, RunId, Sampling, StepId, Token, Usage};
@@ -255,7 +256,7 @@ impl EngineMind {
         // Some templates refuse conversations without a last turn; a digit joins no token before or after it.
         last.content = "0".into();
         let rendered = template.render_tokens(self.engine.tokenizer(), &shared, &[], true).unwrap_or_default();
-        rendered.iter().zip(tokens).take_while(|(a, b)| a == b).count()
+        n_common(&rendered, tokens)
     }
 
     /// Computes the prompt of a call up to where its last turn ends, in whatever room the passes have.
@@ -299,7 +300,8 @@ impl EngineMind {
                     self.budget.take((fresh + done.usage.decoded_tokens) as u64);
                     let (finish, usage, mean_logprob) = (done.finish, done.usage, done.mean_logprob);
                     self.hold(purpose, &[prompt.as_slice(), &done.tokens].concat());
-                    if finish == Finish::Stop {
+                    // Steps go on from the plan's conversation alone; others would push it out.
+                    if finish == Finish::Stop && purpose == "plan" {
                         self.transcripts().add(messages, format!("{prefill}{}", done.text), &prompt, &done.tokens);
                     }
                     return Ok(Reply { text: done.text, finish, usage, mean_logprob });
