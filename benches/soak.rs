@@ -14,6 +14,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use partita::engine::{Delta, Engine, EngineOptions, Prompt, Request, Tag, TokenStream, load};
@@ -27,6 +28,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const KV_BYTES: u64 = 300 << 20;
 /// How long nothing may come.
 const STALL: Duration = Duration::from_secs(30);
+/// How often a reader looks for news.
+const LOOK: Duration = Duration::from_millis(10);
 
 struct Arguments {
     time: Duration,
@@ -130,7 +133,7 @@ fn read(mut stream: TokenStream, tally: &Tally, random: &mut Random) -> Result<(
     let patience = if random.next_u64().is_multiple_of(6) { random.next_u64() % 20 } else { u64::MAX };
     tally.n_sequences.fetch_add(1, Ordering::Relaxed);
     let mut n_read = 0;
-    while let Some(delta) = stream.recv_blocking() {
+    while let Some(delta) = next(&mut stream, tally) {
         match delta {
             Delta::Token { .. } => n_read += 1,
             Delta::Done(_) => return Ok(()),
@@ -143,6 +146,18 @@ fn read(mut stream: TokenStream, tally: &Tally, random: &mut Random) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The next delta. A sequence that still waits for its turn when time is up is cancelled there.
+fn next(stream: &mut TokenStream, tally: &Tally) -> Option<Delta> {
+    loop {
+        match stream.poll_recv(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(delta) => return delta,
+            Poll::Pending if tally.is_over() => stream.cancel(),
+            Poll::Pending => {}
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// Bytes that the process has in memory.

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::{Error, row::median};
 use crate::engine::Engine;
-use crate::orchestrate::{self, Budget, EngineMind, Event, Observer, Options, Outcome, Run, Stats, drive};
+use crate::orchestrate::{self, Budget, EngineMind, Event, Mechanism, Observer, Options, Outcome, Run, Stats, drive};
 use crate::store::{NewRun, Store};
 use crate::tool::{Registry, Workspace};
 
@@ -29,6 +29,12 @@ pub struct PlanBench {
     pub only: Vec<String>,
     /// Most time for one goal.
     pub max_time: Duration,
+    /// Candidates of a doubtful result; `None`: as many as its kind is given.
+    pub width: Option<usize>,
+    /// What the runs do without.
+    pub without: Vec<Mechanism>,
+    /// Where each case's workspace and journal are left; `None`: they are removed.
+    pub keep: Option<PathBuf>,
 }
 
 /// What became of one goal.
@@ -71,7 +77,7 @@ pub fn run_plan(engine: &Engine, plan: &PlanBench, report: &mut dyn FnMut(&GoalR
     let runtime = runtime.map_err(|error| Error::Cases(error.to_string()))?;
     let mut rows = Vec::new();
     for case in cases(plan)? {
-        let row = run_case(engine, plan.max_time, &case, &runtime)?;
+        let row = run_case(engine, plan, &case, &runtime)?;
         report(&row);
         rows.push(row);
     }
@@ -109,20 +115,23 @@ fn name(case: &Path) -> String {
 
 fn run_case(
     engine: &Engine,
-    max_time: Duration,
+    plan: &PlanBench,
     case: &Path,
     runtime: &tokio::runtime::Runtime,
 ) -> Result<GoalRow, Error> {
     let fault = |why: &dyn std::fmt::Display| Error::Cases(format!("{}: {why}", name(case)));
-    let place = tempfile::tempdir().map_err(|error| fault(&error))?;
+    let temporary = tempfile::tempdir().map_err(|error| fault(&error))?;
+    let place = plan.keep.as_ref().map_or_else(|| temporary.path().to_owned(), |keep| keep.join(name(case)));
+    if std::fs::read_dir(&place).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(fault(&format!("{} holds files already; name an empty folder", place.display())));
+    }
     let goal = std::fs::read_to_string(case.join("goal.txt")).map_err(|error| fault(&error))?;
-    let workspace = place.path().join("workspace");
+    let workspace = place.join("workspace");
     copy_folder(&case.join("workspace"), &workspace).map_err(|error| fault(&error))?;
     let began = Instant::now();
-    let outcome =
-        play(engine, max_time, (goal.trim(), &workspace, place.path()), runtime).map_err(|why| fault(&why))?;
+    let outcome = play(engine, plan, (goal.trim(), &workspace, &place), runtime).map_err(|why| fault(&why))?;
     let stats = Stats::of(&outcome.events, began.elapsed().as_secs_f64());
-    let result = place.path().join("result.json");
+    let result = place.join("result.json");
     let told = json!({ "status": outcome.status, "answer": outcome.answer });
     std::fs::write(&result, told.to_string()).map_err(|error| fault(&error))?;
     let checked = Command::new("python3").arg(case.join("check.py")).arg(&workspace).arg(&result).output();
@@ -136,14 +145,14 @@ fn run_case(
 /// Carries out one goal; `(goal, workspace, home)`.
 fn play(
     engine: &Engine,
-    max_time: Duration,
+    plan: &PlanBench,
     (goal, workspace, home): (&str, &Path, &Path),
     runtime: &tokio::runtime::Runtime,
 ) -> Result<Outcome, String> {
     let store = Store::open(home).map_err(|error| error.to_string())?;
     let new = NewRun { goal, workspace, model: "bench", settings: &json!({}) };
     let id = store.create_run(&new).map_err(|error| error.to_string())?;
-    let budget = Arc::new(Budget::new(Some(max_time), None));
+    let budget = Arc::new(Budget::new(Some(plan.max_time), None));
     let mind = EngineMind::new(engine.clone(), id.clone(), budget.clone(), Box::new(|_, _, _| ()));
     let policy = orchestrate::policy(goal, &[], true);
     let run = Arc::new(Run {
@@ -153,7 +162,7 @@ fn play(
         registry: Registry::builtin(),
         mind: Arc::new(mind.map_err(|error| error.to_string())?),
         budget,
-        options: Options { yes: true, ..Options::default() },
+        options: Options { yes: true, width: plan.width, without: plan.without.clone(), ..Options::default() },
         store: Arc::new(store),
         observer: Arc::new(Nobody),
     });

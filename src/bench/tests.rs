@@ -78,6 +78,9 @@ fn goals_are_run_in_copies_and_checked() {
         cases: cases.path().to_owned(),
         only: vec!["a".into(), "b".into()],
         max_time: std::time::Duration::from_millis(1),
+        width: None,
+        without: Vec::new(),
+        keep: None,
     };
     let mut told = Vec::new();
     let report = run_plan(&engine, &plan, &mut |row| told.push(row.case.clone())).unwrap();

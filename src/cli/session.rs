@@ -124,7 +124,12 @@ impl Session {
         let policy = orchestrate::policy(&self.goal, &self.events, self.terms.yes);
         let workspace =
             Workspace::open(&self.workspace, policy).map_err(|error| Failure::from_error(Kind::Usage, &error))?;
-        let options = Options { yes: self.terms.yes, plan: self.terms.plan.clone(), max_steps: self.terms.max_steps };
+        let options = Options {
+            yes: self.terms.yes,
+            plan: self.terms.plan.clone(),
+            max_steps: self.terms.max_steps,
+            ..Options::default()
+        };
         let run = Arc::new(Run {
             id: self.id.clone(),
             goal: self.goal.clone(),

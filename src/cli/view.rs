@@ -147,7 +147,7 @@ impl Observer for View {
             Event::Answered { answer, assumed: true, .. } => {
                 self.line(Some(Tone::Notice), &format!("assumed: {}", render::clean(answer)));
             }
-            Event::Checked { unmet } => {
+            Event::Checked { unmet, .. } => {
                 unmet.iter().for_each(|unmet| {
                     self.line(Some(Tone::Notice), &format!("missing: {}", render::clean(&unmet.what)))
                 });

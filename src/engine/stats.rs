@@ -38,6 +38,8 @@ pub struct Stats {
     pub n_running: usize,
     /// Sequences that wait now.
     pub n_waiting: usize,
+    /// Sequences that are decoded in at most twice the time that one takes, once enough passes were measured.
+    pub n_abreast: Option<usize>,
     /// KV blocks that running sequences or the prefix tree hold now.
     pub kv_blocks_used: usize,
     /// The most they ever held.

@@ -562,6 +562,9 @@ impl Worker {
     }
 
     fn publish(&mut self) {
+        /// Positions behind a sequence, for what is told of many: a usual step's prompt.
+        const TYPICAL_CONTEXT: usize = 700;
+        self.stats.n_abreast = self.cost.n_abreast(TYPICAL_CONTEXT);
         let n_used = self.cache.n_total() - self.cache.n_free();
         self.stats.kv_blocks_used = n_used;
         self.stats.kv_blocks_peak = self.stats.kv_blocks_peak.max(n_used);

@@ -74,6 +74,29 @@ pub fn read(task: &str, goal: &str, inputs: &[(String, String)]) -> Demand {
     Demand { counts, words: listed_words(task, goal, inputs) }
 }
 
+/// Counts that a goal's words about one file state of its whole text, and not of parts or items of it.
+pub fn of_whole(words: &str) -> Demand {
+    // "a one-sentence reason" is a part of the text.
+    let words = words.replace('-', "");
+    let is_of_items = |word: &str| ["each", "every", "per", "apiece"].contains(&word.to_lowercase().as_str());
+    if words.split(|c: char| !c.is_alphanumeric()).any(is_of_items) {
+        return Demand::default();
+    }
+    let mut demand = read(&words, "", &[]);
+    let lower = words.to_lowercase();
+    demand.counts.retain(|(bound, n, unit)| *bound != Bound::Exactly || is_of_text(&lower, *n, unit.name()));
+    demand
+}
+
+/// Whether "of exactly four lines", "in two sentences" or the like stands there, and not "with two lines of …".
+fn is_of_text(lower: &str, n: usize, unit: &str) -> bool {
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    words.windows(2).enumerate().any(|(i, pair)| {
+        let before = words[..i].last().copied().unwrap_or_default();
+        number(pair[0]) == Some(n) && pair[1].trim_end_matches('s') == unit && ["of", "in", "exactly"].contains(&before)
+    })
+}
+
 /// The number of decimals that a goal wants figures rounded to, if it says so.
 pub fn decimals(text: &str) -> Option<i32> {
     let words: Vec<String> =

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::brief::{Brief, Unmet};
 use super::plan::Step;
+use super::requirement::Entry;
 use crate::tool::{Change, Output};
 use crate::types::{StepId, Usage};
 
@@ -34,6 +35,11 @@ pub enum Event {
         round: u32,
         /// New steps; their ids continue those of earlier rounds.
         steps: Vec<Step>,
+    },
+    /// The planner has written a step whole; it may begin while the rest of the plan is still being written.
+    Sketched {
+        /// The step; [`Event::Planned`] repeats it.
+        step: Step,
     },
     /// No plan could be made.
     PlanFailed {
@@ -146,6 +152,9 @@ pub enum Event {
     Checked {
         /// What is missing or wrong; empty if all is well.
         unmet: Vec<Unmet>,
+        /// Everything else that the goal asks of its files, and how it stands.
+        #[serde(default)]
+        ledger: Vec<Entry>,
     },
     /// A hard limit was reached; only the summary follows.
     BudgetSpent {

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::brief::{Brief, Unmet};
 use super::event::{Event, Status, written};
 use super::plan::{LATER, Step, writes_by_itself};
+use super::requirement::Entry;
 use crate::tool::Output;
 use crate::types::StepId;
 
@@ -82,10 +83,14 @@ pub struct State {
     pub plan_text: Option<String>,
     /// Rounds of planning so far.
     pub rounds: u32,
+    /// Steps of a plan are known of which the rest is still being written.
+    pub is_planning: bool,
     /// Why the last attempt at a plan failed.
     pub plan_error: Option<String>,
     /// The last check's findings; `None` if something happened since.
     pub unmet: Option<Vec<Unmet>>,
+    /// What else the last check found the goal to ask of its files, and how it stands.
+    pub ledger: Vec<Entry>,
     /// The limit that was reached.
     pub spent: Option<String>,
     /// The final answer.
@@ -176,10 +181,11 @@ impl State {
         match event {
             Event::Surveyed { text, paths } => self.survey = Some((text.clone(), paths.clone())),
             Event::Briefed { brief } => self.brief = Some(brief.clone()),
-            Event::Planned { round, steps } => {
-                self.rounds = round + 1;
-                self.add_steps(steps);
+            Event::Sketched { step } => {
+                self.is_planning = true;
+                self.settle_steps(std::slice::from_ref(step));
             }
+            Event::Planned { round, steps } => self.planned(*round, steps),
             Event::Expanded { step, steps } => self.expanded(*step, steps),
             Event::Reopened { step } => {
                 if let Some(state) = self.find_mut(*step).filter(|state| state.phase == Phase::Asking) {
@@ -187,7 +193,7 @@ impl State {
                 }
             }
             Event::PlanFailed { error } => {
-                self.rounds += 1;
+                (self.rounds, self.is_planning) = (self.rounds + 1, false);
                 self.plan_error = Some(error.clone());
             }
             Event::StepProposed { step, output } => {
@@ -203,7 +209,7 @@ impl State {
                 }
             }
             Event::Answered { step, answer, assumed } => self.answered(*step, answer, *assumed),
-            Event::Checked { unmet } => self.unmet = Some(unmet.clone()),
+            Event::Checked { unmet, ledger } => (self.unmet, self.ledger) = (Some(unmet.clone()), ledger.clone()),
             Event::BudgetSpent { what } => self.spent = Some(what.clone()),
             Event::Summarized { answer } => self.answer = Some(answer.clone()),
             Event::ModelCalled { step: None, purpose, text, .. } if purpose == "plan" => {
@@ -218,6 +224,37 @@ impl State {
         }
     }
 
+    /// The first id of the steps that the round of planning gives that is due or under way.
+    pub fn first_of_round(&self) -> StepId {
+        let of_round = self.steps.iter().position(|state| state.round == self.rounds);
+        StepId(of_round.unwrap_or(self.steps.len()) as u32 + 1)
+    }
+
+    /// The plan is whole. A planner that was interrupted may have written other steps before: those go.
+    fn planned(&mut self, round: u32, steps: &[Step]) {
+        let last = steps.last().map_or(StepId(0), |step| step.id);
+        self.steps.retain(|state| state.round < round || state.step.id <= last);
+        (self.rounds, self.is_planning) = (round, false);
+        self.settle_steps(steps);
+        self.rounds = round + 1;
+        (self.plan_error, self.unmet) = (None, None);
+        self.skip_dependants();
+    }
+
+    /// Takes in steps of the round that is being planned; those that are known already stay as they are.
+    fn settle_steps(&mut self, steps: &[Step]) {
+        self.unmet = None;
+        let round = self.rounds;
+        for step in steps {
+            let fresh = StepState::new(step.clone(), round);
+            match self.find_mut(step.id) {
+                Some(known) if known.step == *step || known.round < round => {}
+                Some(known) => *known = fresh,
+                None => self.steps.push(fresh),
+            }
+        }
+    }
+
     fn expanded(&mut self, id: StepId, steps: &[Step]) {
         self.add_steps(steps);
         if let Some(state) = self.find_mut(id) {
@@ -229,14 +266,7 @@ impl State {
     fn add_steps(&mut self, steps: &[Step]) {
         (self.plan_error, self.unmet) = (None, None);
         let round = self.rounds.saturating_sub(1);
-        self.steps.extend(steps.iter().map(|step| StepState {
-            step: step.clone(),
-            round,
-            phase: Phase::Waiting,
-            failures: Vec::new(),
-            output: None,
-            answer: None,
-        }));
+        self.steps.extend(steps.iter().map(|step| StepState::new(step.clone(), round)));
         self.skip_dependants();
     }
 
@@ -314,8 +344,8 @@ impl State {
             // may be one that an earlier step reads. A script's writes are its own: it waits for no reader.
             return earlier.all(|other| state.step.tool == "script" && !writes_by_itself(&other.step.tool));
         }
-        // Sub-goals get their parts one at a time, because the ids of new steps count on from the last one.
-        !state.lacks_parts() || !earlier.any(|other| other.lacks_parts() && self.is_ready(other))
+        // Sub-goals get their parts one at a time and of a whole plan, because the ids of new steps count on from the last.
+        !state.lacks_parts() || !self.is_planning && !earlier.any(|other| other.lacks_parts() && self.is_ready(other))
     }
 
     /// Where a step stands in the plan: the parts of a sub-goal right before it, whenever they were added. What a step
@@ -347,6 +377,10 @@ impl State {
 }
 
 impl StepState {
+    fn new(step: Step, round: u32) -> Self {
+        Self { step, round, phase: Phase::Waiting, failures: Vec::new(), output: None, answer: None }
+    }
+
     /// Whether nothing more will be done for it.
     fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done | Phase::Failed | Phase::Skipped)
@@ -369,10 +403,10 @@ pub fn next(state: &State) -> Vec<Action> {
     if state.survey.is_none() || state.brief.is_none() {
         return vec![Action::Survey];
     }
-    if state.rounds == 0 {
-        return vec![Action::Plan { round: 0 }];
-    }
     let mut actions = commits;
+    if state.rounds == 0 || state.is_planning {
+        actions.push(Action::Plan { round: state.rounds });
+    }
     actions.extend(
         state
             .steps

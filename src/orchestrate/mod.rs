@@ -7,13 +7,16 @@
 //! Must not know: the command line, the server.
 
 mod brief;
+mod clause;
 mod demand;
 mod driver;
 mod event;
 mod ground;
 mod machine;
+mod mechanism;
 mod plan;
 mod prompt;
+mod requirement;
 mod score;
 mod stats;
 mod survey;
@@ -24,7 +27,9 @@ pub use driver::planner::{Preview, chain, preview};
 pub use driver::{Error, Observer, Options, Outcome, Run, drive, load, policy};
 pub use event::{Artifact, Event, Status};
 pub use machine::{Phase, State, StepState};
+pub use mechanism::Mechanism;
 pub use plan::{Error as PlanError, Step, check as check_plan, parse as parse_plan, tree as plan_tree};
+pub use requirement::{Entry, Standing};
 pub use score::Menu;
 pub use stats::Stats;
 pub use survey::{Survey, survey};

@@ -232,11 +232,11 @@ fn renumber(steps: &mut [Step], first: StepId) {
     }
 }
 
-/// Gives a file that the goal asks for and no step writes to a last `write` step over all results.
+/// Steps as they will be carried out. What becomes of a step depends on those before it alone.
 ///
 /// A plan states no results: small models like to guess them, and then believe what they read. A step whose
 /// words hold numbers that the goal does not is told to do what the goal asks for, in the goal's words.
-pub fn settle(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec<Step> {
+fn tidied(mut steps: Vec<Step>, first: StepId, goal: &str) -> Vec<Step> {
     let spelled = goal.split(|c: char| !c.is_alphanumeric()).filter_map(demand::number).map(|n| n.to_string());
     let known: Vec<String> = numbers(goal).into_iter().chain(spelled).collect();
     for step in &mut steps {
@@ -254,6 +254,13 @@ pub fn settle(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) ->
         step.target != REPLY || step.paths().next().is_some() || !["answer", "write"].contains(&step.tool.as_str())
     });
     renumber(&mut steps, first);
+    steps
+}
+
+/// The steps of a plan as they will be carried out. A file that the goal asks for and no step writes gets a last
+/// `write` step over all results.
+pub fn settle(steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec<Step> {
+    let mut steps = tidied(steps, first, goal);
     for wanted in &brief.write {
         let written = |step: &Step| step.file() == Some(wanted.path.as_str()) || writes_by_itself(&step.tool);
         if steps.is_empty() || steps.iter().any(written) {
@@ -271,6 +278,40 @@ pub fn settle(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) ->
         });
     }
     steps
+}
+
+/// Follows a plan while it is being written, and gives out its steps as they are whole.
+#[derive(Debug)]
+pub struct Sketch<'a> {
+    first: StepId,
+    goal: &'a str,
+    /// Bytes of the text up to the last whole step.
+    n_read: usize,
+    n_given: usize,
+}
+
+impl<'a> Sketch<'a> {
+    /// Of a plan whose steps are numbered from `first`.
+    pub fn new(first: StepId, goal: &'a str) -> Self {
+        Self { first, goal, n_read: 0, n_given: 0 }
+    }
+
+    /// The steps that became whole since the last call, as [`settle`] will leave them; `text` is the plan so far.
+    pub fn take(&mut self, text: &str) -> Vec<Step> {
+        let Some(end) = text.rfind('}').map(|brace| brace + 1).filter(|end| *end > self.n_read) else {
+            return Vec::new();
+        };
+        // A brace inside a word or inside arguments ends no step: then this is no plan.
+        let whole = format!("{}]}}", &text[..end]);
+        let Ok(steps) = parse(&whole, self.first).or_else(|_| parse(&text[..end], self.first)) else {
+            return Vec::new();
+        };
+        self.n_read = end;
+        let mut steps = tidied(steps, self.first, self.goal);
+        let fresh = steps.split_off(self.n_given.min(steps.len()));
+        self.n_given += fresh.len();
+        fresh
+    }
 }
 
 /// The plan as an indented text tree, one line a step.
@@ -292,4 +333,28 @@ pub fn tree(steps: &[Step]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_given_out_as_their_objects_close() {
+        let text = r#"{"steps":[{"for":"later","do":"a } b","tool":"answer","from":["a.md"]},{"for":"reply","do":"no file","tool":"write","from":[]},{"for":"x.md","do":"it","tool":"script","from":["$1"],"arguments":{"code":"{}"}}]}"#;
+        let whole = settle(parse(text, StepId(4)).unwrap(), &Brief::default(), StepId(4), "goal");
+        let mut sketch = Sketch::new(StepId(4), "goal");
+        let mut given = Vec::new();
+        for end in 0..=text.len() {
+            let steps = sketch.take(&text[..end]);
+            if let Some(step) = steps.first() {
+                given.push((end, step.target.clone()));
+            }
+            assert!(steps.iter().all(|step| whole.contains(step)), "{steps:?}");
+        }
+        let ends: Vec<usize> =
+            [r#"["a.md"]}"#, r#"{"code":"{}"}}"#].map(|end| text.find(end).unwrap() + end.len()).to_vec();
+        assert_eq!(given, [(ends[0], "later".to_owned()), (ends[1], "x.md".to_owned())]);
+        assert_eq!(sketch.take(text), []);
+    }
 }

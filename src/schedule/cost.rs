@@ -50,6 +50,9 @@ const MARGIN: f64 = 1.5;
 /// Guessed tokens of one sequence in a pass.
 const MAX_DRAFTS: usize = 8;
 
+/// Sequences that [`Cost::n_abreast`] tells at most, less one.
+const MAX_ABREAST: usize = 31;
+
 /// A fitted model of the time of a pass.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cost {
@@ -157,6 +160,15 @@ impl Cost {
         }
     }
 
+    /// How many sequences, each with so many positions behind it, are decoded in passes that take at most twice as long as
+    /// those of one alone. Without a prediction, nothing.
+    pub fn n_abreast(&self, n_attended: usize) -> Option<usize> {
+        let one = Load::default().with(1, n_attended);
+        let base = self.decode_ms(one)?;
+        let per_sequence = (self.decode_ms(one.with(16, n_attended))? - base) / 16.0;
+        Some((base / per_sequence.max(base / MAX_ABREAST as f64)) as usize + 1)
+    }
+
     /// How many guessed tokens of one sequence are worth computing in a pass with the load `pass`, no prompts and so many
     /// sequences, if `rate` of them turn out right.
     ///
@@ -186,6 +198,14 @@ mod tests {
     /// 3 ms a token, 1 ms per 5,000 positions.
     fn prompt_truth(load: Load) -> f64 {
         3.0 * load.n_tokens as f64 + load.n_attended as f64 * 2e-4
+    }
+
+    #[test]
+    fn as_many_sequences_run_abreast_as_double_the_time_of_one() {
+        assert_eq!(Cost::default().n_abreast(500), None);
+        // 42 ms and 0.05 ms for the first, 2.05 ms for every other.
+        let n = fitted(400, usize::MAX).n_abreast(500).unwrap();
+        assert!((19..=24).contains(&n), "{n}");
     }
 
     /// Passes of an ordinary day, some of them ten times as slow as they should be; every third has prompts.

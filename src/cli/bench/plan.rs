@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+
 use crate::bench::{GoalRow, PlanBench, PlanReport, run_plan};
 use crate::cli::loading::EngineArgs;
 use crate::cli::{Failure, Settings, loading, render};
+use crate::orchestrate::Mechanism;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,6 +24,15 @@ pub struct Args {
     /// Most minutes for one goal
     #[arg(long, value_name = "N", default_value_t = 5.0)]
     max_minutes: f64,
+    /// Candidates of every doubtful result (queries, programs, answers, texts with demands)
+    #[arg(long, value_name = "N")]
+    width: Option<usize>,
+    /// Leave these out, to see what they bring
+    #[arg(long, value_name = "PART,…", value_delimiter = ',', value_parser = parts())]
+    without: Vec<String>,
+    /// Leave every case's workspace and journal below this folder; `partita --home DIR/CASE show last` shows the run
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Print one JSON object on stdout: {n_passed, n_goals, goals_per_hour, median_s, rows}
     #[arg(long)]
     json: bool,
@@ -28,10 +40,17 @@ pub struct Args {
     engine: EngineArgs,
 }
 
+/// The names of what can be left out.
+fn parts() -> PossibleValuesParser {
+    PossibleValuesParser::new(Mechanism::ALL.map(|(name, _)| name))
+}
+
 /// Runs the command.
 pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let max_time = Duration::from_secs_f64(args.max_minutes.clamp(0.01, 1e6) * 60.0);
-    let plan = PlanBench { cases: args.cases, only: args.only, max_time };
+    let without = args.without.iter().filter_map(|name| Mechanism::find(name)).collect();
+    let (cases, only, width, keep) = (args.cases, args.only, args.width, args.keep);
+    let plan = PlanBench { cases, only, max_time, width, without, keep };
     let engine = loading::open(Some(&args.model), settings, &args.engine.options())?;
     let report = run_plan(&engine, &plan, &mut |row| render::to_stderr(&format!("{}\n", line(row))))?;
     if args.json {

@@ -38,7 +38,7 @@ pub fn leaf(event: &Record, limit: Limit, style: Style) -> Option<Leaf> {
     let field = |name: &str| plain(&body[name]);
     let plain_leaf = |line: String, text: &str| Some(Leaf { line, text: block(text, limit) });
     match event.kind.as_str() {
-        "step_done" | "reopened" => None,
+        "step_done" | "reopened" | "sketched" => None,
         "step_started" if body["attempt"] == 1 => None,
         "step_started" => plain_leaf(format!("attempt {} with {}", field("attempt"), field("tool")), ""),
         "surveyed" => {
@@ -67,7 +67,7 @@ pub fn leaf(event: &Record, limit: Limit, style: Style) -> Option<Leaf> {
             let who = if body["assumed"] == true { "assumed" } else { "answered" };
             plain_leaf(format!("{who}: {}", field("answer")), "")
         }
-        "checked" => check_leaf(&body["unmet"], limit, style),
+        "checked" => check_leaf(body, limit, style),
         "budget_spent" => plain_leaf(style.paint(Tone::Notice, &format!("budget spent: {}", field("what"))), ""),
         "summarized" => plain_leaf("summary".into(), &field("answer")),
         "interrupted" => plain_leaf(style.paint(Tone::Notice, "interrupted"), ""),
@@ -107,12 +107,26 @@ pub fn cost(usage: &Usage) -> String {
     )
 }
 
-fn check_leaf(unmet: &Json, limit: Limit, style: Style) -> Option<Leaf> {
+fn check_leaf(body: &Json, limit: Limit, style: Style) -> Option<Leaf> {
+    let unmet = &body["unmet"];
     let n_unmet = unmet.as_array().map_or(0, Vec::len);
-    Some(match n_unmet {
-        0 => Leaf { line: style.paint(Tone::Good, "check: all that the goal asks for is there"), text: Vec::new() },
-        n => Leaf { line: style.paint(Tone::Bad, &format!("check: {n} unmet")), text: block(&outline(unmet), limit) },
-    })
+    let line = match n_unmet {
+        0 => style.paint(Tone::Good, "check: all that the goal asks for is there"),
+        n => style.paint(Tone::Bad, &format!("check: {n} unmet")),
+    };
+    let ledger: Vec<String> = body["ledger"].as_array().into_iter().flatten().map(entry_text).collect();
+    let unmet = if n_unmet == 0 { String::new() } else { outline(unmet) + "\n" };
+    Some(Leaf { line, text: block(&(unmet + &ledger.join("\n")), limit) })
+}
+
+/// A line of the ledger of requirements.
+fn entry_text(entry: &Json) -> String {
+    let standing = match &entry["standing"] {
+        Json::String(standing) if standing == "met" => "met".to_owned(),
+        Json::String(_) => "not checkable".to_owned(),
+        unmet => format!("not met, {}", plain(&unmet["unmet"])),
+    };
+    format!("{} {}: {standing}", plain(&entry["path"]), plain(&entry["what"]))
 }
 
 /// A result: its value, what is to be changed, notes.

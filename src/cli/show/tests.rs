@@ -28,6 +28,20 @@ fn check(rows: &[(&str, u32, Json)], want: &str) {
     assert_eq!(text, want, "\n{text}");
 }
 
+#[test]
+fn a_step_that_began_before_the_plan_was_whole_says_so() {
+    let step = json!({"id": 1, "do": "it", "tool": "write", "from": [], "for": "reply"});
+    check(
+        &[
+            ("sketched", 0, json!({ "step": step })),
+            ("step_started", 1, json!({"attempt": 1, "tool": "write"})),
+            ("step_done", 1, json!({})),
+            ("planned", 0, json!({"round": 0, "steps": [step]})),
+        ],
+        "└─ plan, 1 step\n   └─ $1 write: it  (begun 200 ms before the plan was whole)  done in 100 ms\n",
+    );
+}
+
 fn journal() -> Vec<(&'static str, u32, Json)> {
     let usage = json!({"prompt_tokens": 1412, "cached_tokens": 1392, "decoded_tokens": 28, "prefill_ms": 40.0, "decode_ms": 900.0});
     vec![
@@ -204,9 +218,9 @@ fn every_event_has_a_line_of_its_own() {
         (Event::Asked { step, question: text("q") }, "asked: q|"),
         (Event::Answered { step, answer: text("a"), assumed: true }, "assumed: a|"),
         (Event::Reopened { step }, ""),
-        (Event::Checked { unmet: Vec::new() }, "check: all that the goal asks for is there|"),
+        (Event::Checked { unmet: Vec::new(), ledger: Vec::new() }, "check: all that the goal asks for is there|"),
         (
-            Event::Checked { unmet: vec![Unmet { path: text("p"), what: text("w") }] },
+            Event::Checked { unmet: vec![Unmet { path: text("p"), what: text("w") }], ledger: Vec::new() },
             "check: 1 unmet|- path: p|  what: w",
         ),
         (Event::BudgetSpent { what: text("w") }, "budget spent: w|"),

@@ -28,8 +28,8 @@ struct Progress {
 /// What stands under a step.
 enum Child {
     Node(Node),
-    /// The steps of its own plan, as the event told them.
-    Plan(Json),
+    /// The steps of its own plan, as the event told them, and when it did.
+    Plan(Json, i64),
 }
 
 /// Steps whose plan has not come up yet.
@@ -51,7 +51,7 @@ pub fn build(events: &[Record], limit: Limit, style: Style) -> Vec<Node> {
     let mut nodes = Vec::new();
     for event in events.iter().filter(|event| event.step.is_none()) {
         if event.kind == "planned" {
-            nodes.push(plan_node(&event.body, &mut steps, style));
+            nodes.push(plan_node(&event.body, event.at_ms, &mut steps, style));
         } else {
             nodes.extend(leaf(event, limit, style).map(|leaf| Node { leaf, children: Vec::new() }));
         }
@@ -77,7 +77,7 @@ fn progress(events: &[Record], limit: Limit, style: Style) -> Steps {
             _ => step.state,
         };
         if event.kind == "expanded" {
-            step.children.push(Child::Plan(event.body.clone()));
+            step.children.push(Child::Plan(event.body.clone(), event.at_ms));
         } else {
             let leaf = leaf(event, limit, style);
             step.children.extend(leaf.map(|leaf| Child::Node(Node { leaf, children: Vec::new() })));
@@ -87,7 +87,7 @@ fn progress(events: &[Record], limit: Limit, style: Style) -> Steps {
 }
 
 /// A plan with its steps; they leave `steps`.
-fn plan_node(plan: &Json, steps: &mut Steps, style: Style) -> Node {
+fn plan_node(plan: &Json, at_ms: i64, steps: &mut Steps, style: Style) -> Node {
     let planned = plan["steps"].as_array().map_or(&[][..], Vec::as_slice);
     let n_steps = match planned.len() {
         0 => "answered at once".into(),
@@ -100,7 +100,12 @@ fn plan_node(plan: &Json, steps: &mut Steps, style: Style) -> Node {
     };
     let children = planned.iter().map(|step| {
         let id = StepId(step["id"].as_u64().unwrap_or_default() as u32);
-        step_node(id, &step_title(id, step), steps, style)
+        let began_ms = steps.get(&id).and_then(|progress| progress.first_ms).unwrap_or(at_ms);
+        let early = match at_ms - began_ms {
+            ms if ms > 0 => format!("  (begun {} before the plan was whole)", render::duration(ms as f64)),
+            _ => String::new(),
+        };
+        step_node(id, &format!("{}{early}", step_title(id, step)), steps, style)
     });
     let children = children.collect();
     Node { leaf: Leaf { line: style.paint(Tone::Strong, &title), text: Vec::new() }, children }
@@ -111,7 +116,7 @@ fn step_node(id: StepId, title: &str, steps: &mut Steps, style: Style) -> Node {
     let line = format!("{}  {}", style.paint(Tone::Strong, title), progress.state_text(style));
     let child = |child| match child {
         Child::Node(node) => node,
-        Child::Plan(plan) => plan_node(&plan, steps, style),
+        Child::Plan(plan, at_ms) => plan_node(&plan, at_ms, steps, style),
     };
     let children = progress.children.into_iter().map(child).collect();
     Node { leaf: Leaf { line, text: Vec::new() }, children }

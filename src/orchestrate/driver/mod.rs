@@ -18,10 +18,12 @@ use std::time::Instant;
 use mind::{Budget, Mind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::brief;
+use super::brief::{self, Unmet};
 use super::event::{Artifact, Event, Status};
 use super::machine::{self, Action, End, State};
+use super::mechanism::Mechanism;
 use super::plan::Step;
+use super::requirement::{self, Standing};
 use super::survey::survey;
 use crate::store::{self, Store};
 use crate::tool::{self, Policy, Registry, Workspace};
@@ -36,6 +38,17 @@ pub struct Options {
     pub plan: Option<Vec<Step>>,
     /// Most steps in all.
     pub max_steps: Option<u32>,
+    /// Candidates of a doubtful result, whatever the kind of step; `None`: as many as its kind is given.
+    pub width: Option<usize>,
+    /// What is left out, for a measurement.
+    pub without: Vec<Mechanism>,
+}
+
+impl Options {
+    /// Whether the run has this part.
+    pub fn has(&self, mechanism: Mechanism) -> bool {
+        !self.without.contains(&mechanism)
+    }
 }
 
 /// Watches a run, for display, and speaks for the person.
@@ -276,7 +289,7 @@ async fn conduct(
                     let mind = journal.run.mind.clone();
                     tasks.spawn(async move { mind.prepare(call).await });
                 }
-                if matches!(*event, Event::Planned { .. } | Event::Expanded { .. }) {
+                if matches!(*event, Event::Sketched { .. } | Event::Planned { .. } | Event::Expanded { .. }) {
                     journal.run.mind.weigh(state.tokens_behind());
                 }
                 events.push(*event);
@@ -388,8 +401,19 @@ fn commit(journal: &Journal, state: &State, id: StepId) {
 
 fn check(journal: &Journal, state: &State) {
     let brief = state.brief.clone().unwrap_or_default();
-    let unmet = brief::unmet(&brief, &journal.run.workspace, &state.written);
-    journal.emit(Event::Checked { unmet });
+    let (goal, workspace) = (&journal.run.goal, &journal.run.workspace);
+    let mut unmet = brief::unmet(&brief, workspace, &state.written);
+    let mut ledger = Vec::new();
+    for path in brief.write.iter().map(|file| &file.path) {
+        let Ok(text) = workspace.read_text(path) else { continue };
+        ledger.extend(requirement::of_file(goal, &brief, path).iter().map(|requirement| requirement.entry(&text)));
+    }
+    for entry in &ledger {
+        if let Standing::Unmet(what) = &entry.standing {
+            unmet.push(Unmet { path: entry.path.clone(), what: format!("{}: {what}", entry.path) });
+        }
+    }
+    journal.emit(Event::Checked { unmet, ledger });
 }
 
 fn outcome(run: &Run, status: Status, state: State, events: Vec<Event>) -> Outcome {

@@ -1,11 +1,14 @@
 //! Makes plans: the first one, and the one that completes what a first one left undone.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::Journal;
 use super::mind::{self, Call, Mind, Reply};
 use crate::orchestrate::brief::{self, Brief, Deliverable};
 use crate::orchestrate::event::Event;
 use crate::orchestrate::machine::{Phase, State};
-use crate::orchestrate::plan::{self, MAX_STEPS, Step};
+use crate::orchestrate::mechanism::Mechanism;
+use crate::orchestrate::plan::{self, MAX_STEPS, Sketch, Step};
 use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::score::Menu;
 use crate::orchestrate::survey::{Survey, survey};
@@ -23,6 +26,9 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
             Ok(()) => Event::Planned { round, steps: steps.clone() },
             Err(error) => Event::PlanFailed { error: error.to_string() },
         });
+    }
+    if round > 0 && !run.options.has(Mechanism::Replan) {
+        return journal.emit(Event::PlanFailed { error: "nothing is planned again".into() });
     }
     let brief = state.brief.clone().unwrap_or_default();
     let found = match survey(&run.workspace, &brief, &run.goal) {
@@ -66,18 +72,28 @@ async fn make(
     round: u32,
 ) -> Result<Vec<Step>, mind::Error> {
     let run = journal.run();
-    let done = done(state);
+    let mut done = done(state);
+    done.retain(|id| *id < state.first_of_round());
     let outputs: Vec<String> = open_outputs(state, brief);
     let mut menu = menu(&run.registry, found, brief, &run.goal, &outputs);
-    (menu.done, menu.first) = (&done, state.next_id());
-    menu.max_steps = run.options.max_steps.map_or(MAX_STEPS, |most| (most as usize).saturating_sub(state.steps.len()));
+    (menu.done, menu.first) = (&done, state.first_of_round());
+    let n_steps = menu.first.0 as usize - 1;
+    menu.max_steps = run.options.max_steps.map_or(MAX_STEPS, |most| (most as usize).saturating_sub(n_steps));
     menu.max_steps = menu.max_steps.clamp(1, MAX_STEPS);
     if round > 0 {
         menu.excluded.extend(failed_tools(state));
         (menu.free_output, menu.may_be_empty) = (false, false);
     }
     let messages = conversation(&run.registry, state, &run.goal, round);
-    let reply = run.mind.complete(call(messages, menu.grammar(), round)).await?;
+    let sketch = Mutex::new(Sketch::new(menu.first, &run.goal));
+    let watch = |so_far: &str| {
+        if !run.options.has(Mechanism::EarlyStart) {
+            return;
+        }
+        let steps = sketch.lock().unwrap_or_else(PoisonError::into_inner).take(so_far);
+        steps.into_iter().for_each(|step| journal.emit(Event::Sketched { step }));
+    };
+    let reply = run.mind.complete_watched(call(messages, menu.grammar(), round), &watch).await?;
     journal.emit(Event::ModelCalled {
         step: None,
         purpose: "plan".into(),

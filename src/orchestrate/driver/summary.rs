@@ -5,7 +5,9 @@ use super::mind::{self, Call};
 use crate::orchestrate::event::Event;
 use crate::orchestrate::ground;
 use crate::orchestrate::machine::{Phase, State, StepState};
+use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::REPLY;
+use crate::orchestrate::requirement::Standing;
 use crate::types::{Finish, Message, Role, Sampling};
 
 /// Characters of results that the summary reads.
@@ -47,7 +49,8 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         journal.emit(Event::ModelCalled { step: None, purpose: "summary".into(), usage, text: said.clone() });
         // A report that found no end is no report.
         let is_endless = usize::from(reply.finish == Finish::Length);
-        let n_foreign = if state.steps.is_empty() { 0 } else { ground::foreign(&said, &known).len() + is_endless };
+        let is_checked = !state.steps.is_empty() && run.options.has(Mechanism::Grounding);
+        let n_foreign = if is_checked { ground::foreign(&said, &known).len() + is_endless } else { 0 };
         if best.as_ref().is_none_or(|(fewest, _)| n_foreign < *fewest) {
             best = Some((n_foreign, said));
         }
@@ -127,7 +130,7 @@ fn of_steps(state: &State, n: usize) -> String {
 
 /// Adds what the model's text must not hide: what was not done, and why.
 fn complete(mut text: String, state: &State) -> String {
-    for line in replacements(state).into_iter().chain(shortfalls(state)) {
+    for line in replacements(state).into_iter().chain(shortfalls(state)).chain(ledger(state)) {
         text.push_str(&format!("\n{line}"));
     }
     text
@@ -141,6 +144,19 @@ fn replacements(state: &State) -> Option<String> {
     let read: Vec<&str> = read.into_iter().collect();
     (!missing.is_empty() && !read.is_empty())
         .then(|| format!("There is no file {}; read instead: {}.", missing.join(", "), read.join(", ")))
+}
+
+/// What the goal asks of its files beyond their being there: what holds, and what the person has to judge.
+fn ledger(state: &State) -> Vec<String> {
+    let of = |standing: &Standing| {
+        let entries = state.ledger.iter().filter(|entry| entry.standing == *standing);
+        entries.map(|entry| format!("{} {}", entry.path, entry.what)).collect::<Vec<_>>().join("; ")
+    };
+    [("Checked", of(&Standing::Met)), ("Not checkable", of(&Standing::Unchecked))]
+        .into_iter()
+        .filter(|(_, entries)| !entries.is_empty())
+        .map(|(head, entries)| format!("{head}: {entries}."))
+        .collect()
 }
 
 fn shortfalls(state: &State) -> Vec<String> {

@@ -73,6 +73,7 @@ fn events(state: &State, line: &str) -> Vec<Event> {
             vec![Event::Briefed { brief: Brief::default() }, Event::Surveyed { text: String::new(), paths: Vec::new() }]
         }
         "plan" => vec![Event::Planned { round: state.rounds, steps: rest.iter().map(|s| parse_step(s)).collect() }],
+        "sketch" => rest.iter().map(|step| Event::Sketched { step: parse_step(step) }).collect(),
         "no-plan" => vec![Event::PlanFailed { error: "e".into() }],
         "start" => vec![Event::StepStarted { step: id(), attempt: 1, tool: "write".into() }],
         "propose" => vec![proposed()],
@@ -89,7 +90,7 @@ fn events(state: &State, line: &str) -> Vec<Event> {
         }
         "check" => {
             let unmet = |path: &&str| Unmet { path: (*path).to_owned(), what: "is not there".into() };
-            vec![Event::Checked { unmet: rest.iter().map(unmet).collect() }]
+            vec![Event::Checked { unmet: rest.iter().map(unmet).collect(), ledger: Vec::new() }]
         }
         "spend" => vec![Event::BudgetSpent { what: "time".into() }],
         "say" => vec![Event::Summarized { answer: "so".into() }],
@@ -167,6 +168,28 @@ fn a_run_begins_with_the_survey_and_the_plan() {
     assert_eq!(next(&half), [Action::Survey], "a survey that was killed half-way is done again");
     check("pause -> plan#0");
     check("plan -> check\n check -> say\n say -> completed");
+}
+
+#[test]
+fn a_step_begins_while_the_rest_of_the_plan_is_being_written() {
+    check(
+        "sketch 1             -> plan#0, do 1
+         start 1              -> plan#0, do 1
+         sketch 2<1           -> plan#0, do 1 ; ww
+         ok 1                 -> plan#0, do 2
+         ok 2                 -> plan#0 ; dd
+         plan 1 2<1 3         -> do 3 ; ddw
+         ok 3                 -> check
+         check a.md           -> plan#1
+         sketch 4             -> plan#1, do 4
+         ok 4                 -> plan#1
+         no-plan              -> check ; dddd",
+    );
+    // A planner that was interrupted may write another plan than the one that it had begun.
+    check("sketch 1 2\n ok 1\n pause -> plan#0, do 2 ; dw\n plan 1 2:a.md -> do 2 ; dw");
+    check("sketch 1 2\n ok 1\n pause\n plan 1 -> check ; d");
+    // Parts of a sub-goal are numbered after the last step of the plan.
+    check("sketch 1/goal 2 -> plan#0, do 2\n plan 1/goal 2 -> do 1, do 2");
 }
 
 #[test]
@@ -392,19 +415,24 @@ impl World {
                 Event::Briefed { brief: Brief::default() },
                 Event::Surveyed { text: String::new(), paths: Vec::new() },
             ],
-            Action::Plan { round } if self.chance(&format!("plan {round}"), 20) => {
-                vec![Event::PlanFailed { error: "e".into() }]
-            }
             Action::Plan { round } => {
-                let steps = self.steps(&format!("r{round}"), state.next_id(), true);
-                vec![Event::Planned { round: *round, steps }]
+                let steps = self.steps(&format!("r{round}"), state.first_of_round(), true);
+                let n_sketched = draw(self.seed, &format!("sketch {round}")) as usize % (steps.len() + 1);
+                let sketched = steps[..n_sketched].iter().map(|step| Event::Sketched { step: step.clone() });
+                let end = if self.chance(&format!("plan {round}"), 20) {
+                    Event::PlanFailed { error: "e".into() }
+                } else {
+                    Event::Planned { round: *round, steps: steps.clone() }
+                };
+                sketched.chain([end]).collect()
             }
             Action::Execute { step, attempt } => self.execute(state, *step, *attempt),
             Action::Commit { step } => self.commit(state, *step),
             Action::Check => {
                 let is_lacking = |path: &&str| self.chance(path, 40) && !state.written.contains(*path);
                 let unmet = |path: &str| Unmet { path: path.to_owned(), what: "is not there".into() };
-                vec![Event::Checked { unmet: ["a.md", "b.md"].into_iter().filter(is_lacking).map(unmet).collect() }]
+                let unmet = ["a.md", "b.md"].into_iter().filter(is_lacking).map(unmet).collect();
+                vec![Event::Checked { unmet, ledger: Vec::new() }]
             }
             Action::Summarize => vec![Event::Summarized { answer: "so".into() }],
             Action::End(_) => Vec::new(),

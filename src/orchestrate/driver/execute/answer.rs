@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::call::all;
 use super::inputs::Input;
-use super::{Attempt, Miss, reduce};
-use crate::orchestrate::driver::mind::{Call, Mind};
+use super::{Attempt, Miss, passage, reduce};
+use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::ground;
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::{Prompt, Segment};
 use crate::tool::format::Format;
 use crate::tool::{Change, Output, Table, Value};
-use crate::types::{Grammar, Role};
+use crate::types::{Grammar, Message, Role};
 
 /// Questions of one step at most.
 const MAX_QUESTIONS: usize = 20;
@@ -22,8 +22,12 @@ const MAX_QUESTIONS: usize = 20;
 const N_CANDIDATES: usize = 3;
 /// Share of the context that documents may fill, in percent.
 const DOCUMENT_SHARE: usize = 60;
-/// Tokens of documents in one prompt, whatever the context.
+/// Tokens of documents in one prompt, whatever the context and however fast they are read.
 const MAX_DOCUMENT_TOKENS: usize = 7000;
+/// Tokens of documents that are worth reading even where that takes long.
+const MIN_DOCUMENT_TOKENS: usize = 1200;
+/// How long reading documents may take before passages of them are chosen instead, in seconds.
+const READING_SECONDS: f64 = 30.0;
 
 #[derive(Debug, Clone, Deserialize)]
 struct Found {
@@ -45,13 +49,14 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     if documents.is_empty() {
         return Err(Miss::fatal("there is no document to answer from"));
     }
-    let budget = (attempt.journal.run().mind.n_ctx() * DOCUMENT_SHARE / 100).min(MAX_DOCUMENT_TOKENS);
-    let asked = if asked.is_empty() { split(attempt, &documents, budget).await? } else { asked };
+    let asked = if asked.is_empty() { split(attempt).await? } else { asked };
     let reduced = |question: &&String| reduce::of(question, documents.len()).is_some();
     let plain: Vec<&String> = asked.iter().filter(|question| !reduced(question)).collect();
+    let width = attempt.width(N_CANDIDATES);
+    let shown = shown(attempt, &documents, &plain);
     let calls = plain.iter().flat_map(|question| {
-        let call = question_call(attempt, &documents, question, budget);
-        (0..N_CANDIDATES).map(move |candidate| Call { sampling: attempt.sampling(candidate as u64), ..call.clone() })
+        let call = question_call(attempt, &documents, question, shown.clone());
+        (0..width).map(move |candidate| Call { sampling: attempt.sampling(candidate), ..call.clone() })
     });
     let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
     let known = attempt.shown(&documents, usize::MAX);
@@ -65,7 +70,7 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     for question in &plain {
         let mut candidates = Vec::new();
         let mut cut_off = Miss::new("no answer was given", "");
-        for reply in replies.by_ref().take(N_CANDIDATES) {
+        for reply in replies.by_ref().take(width as usize) {
             let reply = reply?;
             attempt.said("answer", &reply);
             match serde_json::from_str::<Found>(&reply.text) {
@@ -153,7 +158,7 @@ fn unnumbered(line: &str) -> String {
 
 /// Splits the step's task into separate questions: by code at question marks, else by the model if the task
 /// lists several things.
-async fn split(attempt: &Attempt<'_>, documents: &[Input], budget: usize) -> Result<Vec<String>, Miss> {
+async fn split(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
     let task = &attempt.step.task;
     let parts: Vec<String> =
         task.split_inclusive('?').map(|part| part.trim().to_owned()).filter(|part| part.len() > 5).collect();
@@ -172,7 +177,9 @@ async fn split(attempt: &Attempt<'_>, documents: &[Input], budget: usize) -> Res
         "type": "array", "minItems": 1, "maxItems": n_things.min(6),
         "items": { "type": "string", "pattern": "^[A-Z][^?\"\\\\\n]{8,160}\\?$" }
     });
-    let call = call(attempt, "questions", shared(attempt, documents, task, budget), text, schema);
+    let role = "You take tasks apart into questions.";
+    let call =
+        Call { grammar: Some(Grammar::JsonSchema(schema)), ..bare(attempt, "questions", attempt.focus(role, text)) };
     let reply = attempt.journal.run().mind.complete(call).await?;
     attempt.said("questions", &reply);
     serde_json::from_str(&reply.text)
@@ -192,19 +199,23 @@ fn call(
         .push(Segment::Documents, Role::User, documents)
         .push(Segment::Step, Role::Assistant, "I have read them.")
         .push(Segment::Step, Role::User, text);
+    Call { grammar: Some(Grammar::JsonSchema(schema)), ..bare(attempt, purpose, messages.messages()) }
+}
+
+fn bare(attempt: &Attempt<'_>, purpose: &'static str, messages: Vec<Message>) -> Call {
     Call {
         purpose,
         step: Some(attempt.step.id),
-        messages: messages.messages(),
+        messages,
         prefill: String::new(),
-        grammar: Some(Grammar::JsonSchema(schema)),
+        grammar: None,
         sampling: attempt.sampling(0),
         stop: Vec::new(),
         max_tokens: 320,
     }
 }
 
-fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, budget: usize) -> Call {
+fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, shown: String) -> Call {
     let names: Vec<&str> = documents.iter().map(|document| document.name.as_str()).collect();
     let schema = json!({
         "type": "object",
@@ -221,55 +232,22 @@ fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, bud
         attempt.failures(),
         attempt.journal.run().goal,
     );
-    call(attempt, "answer", shared(attempt, documents, question, budget), text, schema)
+    call(attempt, "answer", shown, text, schema)
 }
 
-/// The documents as a turn: whole if they fit, so that all questions share them; else the passages that
-/// have most words in common with the question.
-fn shared(attempt: &Attempt<'_>, documents: &[Input], question: &str, budget: usize) -> String {
+/// The documents as a turn that all questions share: whole where they fit the context and are read soon; else the
+/// passages that speak most of the questions.
+fn shown(attempt: &Attempt<'_>, documents: &[Input], questions: &[&String]) -> String {
     let mind = &attempt.journal.run().mind;
+    let fits = (mind.n_ctx() * DOCUMENT_SHARE / 100).min(MAX_DOCUMENT_TOKENS);
+    let budget = mind.n_readable(READING_SECONDS).clamp(MIN_DOCUMENT_TOKENS.min(fits), fits);
     let whole = attempt.shown(documents, usize::MAX);
     if mind.count(&whole) <= budget {
         return format!("Documents:\n{whole}");
     }
-    format!("Passages of the documents:\n{}", passages(mind.as_ref(), documents, question, budget / 2))
-}
-
-fn passages(mind: &dyn Mind, documents: &[Input], question: &str, budget: usize) -> String {
-    let wanted: Vec<String> = words(question);
-    let mut scored: Vec<(usize, usize, String)> = Vec::new();
-    for document in documents {
-        let mut heading = "";
-        for paragraph in document.text.split("\n\n") {
-            if let Some(line) = paragraph.lines().find(|line| line.starts_with('#')) {
-                heading = line;
-            }
-            let there = words(&format!("{heading} {paragraph}"));
-            let score = wanted.iter().filter(|word| there.contains(word)).count();
-            let order = scored.len();
-            scored.push((score, order, format!("[{}] {heading}\n{}\n\n", document.name, paragraph.trim())));
-        }
-    }
-    scored.sort_by_key(|(score, order, _)| (std::cmp::Reverse(*score), *order));
-    let mut kept = Vec::new();
-    let mut used = 0;
-    for (_, order, text) in scored {
-        used += mind.count(&text);
-        if used > budget {
-            break;
-        }
-        kept.push((order, text));
-    }
-    kept.sort_by_key(|(order, _)| *order);
-    kept.into_iter().map(|(_, text)| text).collect()
-}
-
-/// Lower-case words of four or more letters, cut to their first six, so that forms of a word meet.
-fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| word.chars().count() > 3)
-        .map(|word| word.to_lowercase().chars().take(6).collect())
-        .collect()
+    let texts: Vec<(&str, &str)> = documents.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect();
+    let questions: Vec<&str> = questions.iter().map(|question| question.as_str()).collect();
+    format!("Passages of the documents:\n{}", passage::choose(&texts, &questions, budget, |text| mind.count(text)))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod call;
 mod inputs;
 mod items;
 mod named;
+mod passage;
 mod person;
 mod query;
 mod reduce;
@@ -19,15 +20,21 @@ mod write;
 
 use super::mind::{self, Reply};
 use super::{Journal, planner};
-use crate::orchestrate::demand;
+use crate::orchestrate::brief::Brief;
 use crate::orchestrate::event::{Event, written};
-use crate::orchestrate::machine::{State, StepState, TRIES_PLANNED};
-use crate::orchestrate::plan::{Step, writes_by_itself};
+use crate::orchestrate::machine::{State, StepState, TRIES, TRIES_PLANNED};
+use crate::orchestrate::mechanism::Mechanism;
+use crate::orchestrate::plan::{REPLY, Step, writes_by_itself};
 use crate::orchestrate::prompt::{self, Prompt, Segment};
+use crate::orchestrate::requirement;
+use crate::orchestrate::{clause, demand};
 use crate::tool::format::{self, Format};
 use crate::tool::workspace::Verdict;
 use crate::tool::{self, Change, Output, Value};
 use crate::types::{Message, Role, Sampling, StepId};
+
+/// Candidates of one result at most, however cheap.
+const MAX_WIDTH: usize = 8;
 
 /// A try that gave nothing.
 #[derive(Debug, Clone)]
@@ -88,7 +95,10 @@ pub async fn execute(journal: &Journal, state: &State, id: StepId, number: u32) 
     journal.emit(match done {
         Ok(output) => Event::StepProposed { step: id, output },
         Err(miss) if miss.spent => Event::BudgetSpent { what: miss.error },
-        Err(Miss { error, tried, fatal, .. }) => Event::StepFailed { step: id, attempt: number, error, tried, fatal },
+        Err(Miss { error, tried, fatal, .. }) => {
+            let fatal = fatal || !attempt.has(Mechanism::Retry);
+            Event::StepFailed { step: id, attempt: number, error, tried, fatal }
+        }
     });
 }
 
@@ -100,6 +110,8 @@ fn tool_for(of_step: &StepState, number: u32) -> String {
         "script" if of_step.step.from.is_empty() => "write",
         "script" => "answer",
         "calculate" if of_step.step.paths().next().is_some() => "query_table",
+        // What is to be left out or put in order on the way, a conversion cannot do.
+        "convert" if of_step.step.file().is_some() => "query_table",
         "search_text" | "calculate" | "json_get" => "script",
         other => other,
     };
@@ -140,6 +152,11 @@ impl Attempt<'_> {
     /// Saves the value in the step's file and holds the changes against the run's policy.
     fn finish(&self, mut output: Output) -> Result<Output, Miss> {
         if let Some(path) = self.step.file()
+            && self.has(Mechanism::Ledger)
+        {
+            requirement::put_in_order(&self.journal.run().goal, &self.brief(), path, &mut output.value);
+        }
+        if let Some(path) = self.step.file()
             && !path.ends_with("/*")
             && !written(&output.changes).contains(&path)
             && (!writes_by_itself(self.tool) || output.changes.is_empty())
@@ -147,6 +164,7 @@ impl Attempt<'_> {
             let content = self.content(&output.value, path)?;
             output.changes.push(Change::Write { path: path.to_owned(), content });
         }
+        self.hold_against_the_goal(&mut output)?;
         for change in &output.changes {
             let verdict = self.journal.run().workspace.check(change)?;
             if let Verdict::Ask(question) = verdict
@@ -156,6 +174,47 @@ impl Attempt<'_> {
             }
         }
         Ok(output)
+    }
+
+    /// A text that does not have what the goal asks of its file is tried again while there are tries; after that it is
+    /// kept as the best there is, and the check at the end tells.
+    fn hold_against_the_goal(&self, output: &mut Output) -> Result<(), Miss> {
+        let mut notes = Vec::new();
+        for change in &output.changes {
+            let Change::Write { path, content } = change else { continue };
+            let faults = self.faults(path, content);
+            if !faults.is_empty() && self.number < TRIES {
+                return Err(Miss::new(format!("the text of {path}: {}", faults.join("; ")), content.clone()));
+            }
+            notes.extend(faults.iter().map(|fault| format!("{path}: {fault}")));
+        }
+        output.notes.extend(notes);
+        Ok(())
+    }
+
+    /// What the text of a file lacks of what the goal asks of it.
+    fn faults(&self, path: &str, text: &str) -> Vec<String> {
+        if !self.has(Mechanism::Ledger) {
+            return Vec::new();
+        }
+        requirement::faults(&self.journal.run().goal, &self.brief(), path, text)
+    }
+
+    fn has(&self, mechanism: Mechanism) -> bool {
+        self.journal.run().options.has(mechanism)
+    }
+
+    /// How many candidates of a result are decoded, where its kind is usually given `n`: more where the machine takes
+    /// little longer for them.
+    fn width(&self, n: usize) -> u64 {
+        let run = self.journal.run();
+        let adapted = || run.mind.n_abreast().map_or(n, |abreast| (abreast / 2).clamp(n, MAX_WIDTH));
+        run.options.width.unwrap_or_else(adapted).max(1) as u64
+    }
+
+    /// What the goal asks for, as it was read at the start.
+    fn brief(&self) -> Brief {
+        self.state.brief.clone().unwrap_or_default()
     }
 
     fn may(&self, question: &str) -> bool {
@@ -198,17 +257,30 @@ impl Attempt<'_> {
         Prompt::default().push(Segment::System, Role::System, role).push(Segment::Step, Role::User, text).messages()
     }
 
-    /// The step in words, with where its result goes.
+    /// The step in words, with where its result goes and what of the goal concerns it.
     fn asked(&self) -> String {
         let goal = &self.journal.run().goal;
-        let place = match self.step.file() {
-            Some(path) => format!("Its result goes into {path}."),
-            None => "Its result is told to the person.".to_owned(),
-        };
-        format!(
-            "The whole goal, for its conditions: {goal}\n\nDo only this step of it: {}. {place}",
-            self.step.task.trim_end_matches('.')
-        )
+        let brief = self.state.brief.as_ref();
+        let outputs: Vec<&str> = brief.iter().flat_map(|brief| &brief.write).map(|file| file.path.as_str()).collect();
+        let task = self.step.task.trim_end_matches('.');
+        match self.step.file() {
+            Some(path) => {
+                let words = clause::of_file(goal, path, &outputs).filter(|_| self.has(Mechanism::OwnWords));
+                let words = words.map_or_else(
+                    || format!("The whole goal, for its conditions: {goal}"),
+                    |words| format!("The goal: {words}"),
+                );
+                format!("{words}\n\nDo this step of it: {task}. Its result goes into {path}.")
+            }
+            None => {
+                let told = clause::told(goal, &outputs).map(|words| format!(" (in the goal's words: {words})"));
+                let told =
+                    told.filter(|_| self.step.target == REPLY && self.has(Mechanism::OwnWords)).unwrap_or_default();
+                format!(
+                    "The whole goal, for its conditions: {goal}\n\nDo only this step of it: {task}{told}. Its result is told to the person."
+                )
+            }
+        }
     }
 
     /// What failed before, for the prompt of this try; empty on the first.

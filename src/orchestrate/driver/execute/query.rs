@@ -15,7 +15,7 @@ use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
 
 /// Candidates per try: one greedy, the others warm.
-const N_CANDIDATES: u64 = 3;
+const N_CANDIDATES: usize = 3;
 
 /// Writes and runs the query of a step.
 pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
@@ -166,7 +166,7 @@ async fn candidates(attempt: &Attempt<'_>, grammar: String, schema: String) -> R
         attempt.asked(),
     );
     let messages = attempt.focus("You write correct SQLite queries.", text);
-    let calls = (0..N_CANDIDATES).map(|candidate| Call {
+    let calls = (0..attempt.width(N_CANDIDATES)).map(|candidate| Call {
         purpose: "query",
         step: Some(attempt.step.id),
         messages: messages.clone(),

@@ -7,13 +7,12 @@ use serde_json::json;
 
 use super::call::{Record, all};
 use super::{Attempt, Miss};
-use crate::orchestrate::demand;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::event::written;
 use crate::tool::{Change, Error, Output, Value};
 
 /// Candidates per try: one greedy, the others warm.
-const N_CANDIDATES: u64 = 3;
+const N_CANDIDATES: usize = 3;
 /// Characters of inputs that the prompt shows.
 const SHOWN: usize = 5000;
 
@@ -42,10 +41,10 @@ fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
     let printed = !output.value.preview(100).trim().is_empty();
     let wrote = attempt.step.file().is_some_and(|path| written(&output.changes).contains(&path));
     if let (Some(path), Value::Text(text)) = (attempt.step.file(), &output.value)
-        && path.ends_with(".csv")
-        && let Some(fault) = demand::csv_fault(text, &attempt.journal.run().goal)
+        && let faults = attempt.faults(path, text)
+        && !faults.is_empty()
     {
-        return Err(Error::Failed(format!("what belongs into {path} is wrong: {fault}")));
+        return Err(Error::Failed(format!("what belongs into {path} is wrong: {}", faults.join("; "))));
     }
     if printed || wrote || (attempt.step.file().is_none() && !output.changes.is_empty()) {
         Ok(output)
@@ -103,7 +102,7 @@ async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
         files.first().map_or("file.txt", String::as_str),
     );
     let messages = attempt.focus("You write short, correct Python programs.", text);
-    let calls = (0..N_CANDIDATES).map(|candidate| Call {
+    let calls = (0..attempt.width(N_CANDIDATES)).map(|candidate| Call {
         purpose: "script",
         step: Some(step.id),
         messages: messages.clone(),

@@ -13,7 +13,7 @@ use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Sampling};
 
 /// Candidates of a text for which the goal states demands that code can check.
-const N_CANDIDATES: u64 = 4;
+const N_CANDIDATES: usize = 4;
 /// Characters of inputs that the prompt shows.
 const SHOWN: usize = 9000;
 
@@ -28,7 +28,7 @@ pub async fn write(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let inputs = attempt.texts()?;
     let demand = demand::read(&attempt.step.task, &attempt.journal.run().goal, &inputs_text(&inputs));
-    let n = if demand.is_empty() { 1 } else { N_CANDIDATES };
+    let n = if demand.is_empty() { 1 } else { attempt.width(N_CANDIDATES) };
     let calls = (0..n).map(|candidate| {
         let text = format!("{}{}", attempt.shown(&inputs, SHOWN), instruction(attempt, &demand));
         call(attempt, text, &demand, candidate)
@@ -41,6 +41,11 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let text = clean(&reply);
         let mut faults = demand.faults(&text);
         faults.extend(odd(&text, attempt.step.file()));
+        if let Some(path) = attempt.step.file() {
+            faults.extend(attempt.faults(path, &text));
+            faults.sort();
+            faults.dedup();
+        }
         if !text.is_empty() && best.as_ref().is_none_or(|(fewest, _, _)| faults.len() < *fewest) {
             best = Some((faults.len(), text, faults.join("; ")));
         }

@@ -90,10 +90,19 @@ pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// A future of a boxed call.
 pub type Thinking<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
 
+/// Is told how a text grows.
+pub type Watch<'a> = dyn Fn(&str) + Send + Sync + 'a;
+
 /// Something that completes conversations.
 pub trait Mind: Send + Sync {
     /// Completes one conversation; calls that run at the same time share batches and prefixes.
     fn complete(&self, call: Call) -> Thinking<'_>;
+
+    /// As [`Mind::complete`]; `watch` is told the text so far, again and again, as it grows.
+    fn complete_watched<'a>(&'a self, call: Call, watch: &'a Watch<'a>) -> Thinking<'a> {
+        let whole = self.complete(call);
+        Box::pin(async move { whole.await.inspect(|reply| watch(&reply.text)) })
+    }
 
     /// Reads the beginning of a conversation that will come, so that less is left to read then; `call` ends with as much
     /// of it as is known.
@@ -105,6 +114,16 @@ pub trait Mind: Send + Sync {
     ///
     /// [`State::tokens_behind`]: crate::orchestrate::State::tokens_behind
     fn weigh(&self, _behind: BTreeMap<StepId, u64>) {}
+
+    /// Tokens of a prompt that are read within so many seconds, as far as the calls so far tell.
+    fn n_readable(&self, _seconds: f64) -> usize {
+        usize::MAX
+    }
+
+    /// Calls that are completed at the same time in at most twice the time that one takes, once that is known.
+    fn n_abreast(&self) -> Option<usize> {
+        None
+    }
 
     /// Tokens of a text.
     fn count(&self, text: &str) -> usize;
@@ -164,6 +183,28 @@ struct Holds {
     ahead: Option<engine::Pin>,
 }
 
+/// How fast prompts were read so far.
+#[derive(Debug)]
+struct Pace {
+    n_tokens: f64,
+    seconds: f64,
+}
+
+impl Pace {
+    /// What a machine of two cores does with the default model counts as one second of measurements.
+    const PRIOR: Self = Self { n_tokens: 100.0, seconds: 1.0 };
+
+    fn add(&mut self, usage: &Usage) {
+        /// Fewer tokens tell more of the wait for a place in a pass than of reading.
+        const LEAST: usize = 64;
+        let n_fresh = usage.prompt_tokens - usage.cached_tokens;
+        if n_fresh >= LEAST {
+            self.n_tokens += n_fresh as f64;
+            self.seconds += usage.prefill_ms / 1000.0;
+        }
+    }
+}
+
 /// The engine as a [`Mind`], under a budget.
 pub struct EngineMind {
     engine: Engine,
@@ -173,6 +214,7 @@ pub struct EngineMind {
     behind: Mutex<BTreeMap<StepId, u64>>,
     transcripts: Mutex<Transcripts>,
     holds: Mutex<Holds>,
+    pace: Mutex<Pace>,
 }
 
 impl EngineMind {
@@ -192,6 +234,7 @@ impl EngineMind {
             behind: Mutex::default(),
             transcripts: Mutex::default(),
             holds: Mutex::default(),
+            pace: Mutex::new(Pace::PRIOR),
         })
     }
 
@@ -276,7 +319,7 @@ impl EngineMind {
         }
     }
 
-    async fn run(&self, call: Call) -> Result<Reply, Error> {
+    async fn run(&self, call: Call, watch: &Watch<'_>) -> Result<Reply, Error> {
         if let Some(what) = self.budget.spent() {
             return Err(Error::Budget(what));
         }
@@ -285,6 +328,7 @@ impl EngineMind {
         let request = self.request(call)?;
         let Prompt::Tokens(prompt) = request.prompt.clone() else { unreachable!("a conversation is all tokens") };
         let mut stream = self.engine.submit(request)?;
+        let mut so_far = String::new();
         loop {
             let delta = match self.budget.deadline() {
                 None => stream.recv().await,
@@ -294,11 +338,16 @@ impl EngineMind {
                 },
             };
             match delta {
-                Some(Delta::Token { text, .. }) => (self.on_token)(purpose, step, &text),
+                Some(Delta::Token { text, .. }) => {
+                    (self.on_token)(purpose, step, &text);
+                    so_far.push_str(&text);
+                    watch(&so_far);
+                }
                 Some(Delta::Done(done)) => {
                     let fresh = done.usage.prompt_tokens - done.usage.cached_tokens;
                     self.budget.take((fresh + done.usage.decoded_tokens) as u64);
                     let (finish, usage, mean_logprob) = (done.finish, done.usage, done.mean_logprob);
+                    self.pace.lock().unwrap_or_else(PoisonError::into_inner).add(&usage);
                     self.hold(purpose, &[prompt.as_slice(), &done.tokens].concat());
                     // Steps go on from the plan's conversation alone; others would push it out.
                     if finish == Finish::Stop && purpose == "plan" {
@@ -315,7 +364,11 @@ impl EngineMind {
 
 impl Mind for EngineMind {
     fn complete(&self, call: Call) -> Thinking<'_> {
-        Box::pin(self.run(call))
+        Box::pin(self.run(call, &|_| ()))
+    }
+
+    fn complete_watched<'a>(&'a self, call: Call, watch: &'a Watch<'a>) -> Thinking<'a> {
+        Box::pin(self.run(call, watch))
     }
 
     fn prepare(&self, call: Call) -> Preparing<'_> {
@@ -324,6 +377,15 @@ impl Mind for EngineMind {
 
     fn weigh(&self, behind: BTreeMap<StepId, u64>) {
         *self.behind() = behind;
+    }
+
+    fn n_readable(&self, seconds: f64) -> usize {
+        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        (pace.n_tokens / pace.seconds * seconds) as usize
+    }
+
+    fn n_abreast(&self) -> Option<usize> {
+        self.engine.stats().n_abreast
     }
 
     fn count(&self, text: &str) -> usize {

@@ -181,7 +181,7 @@ impl Rig {
             registry: Registry::builtin(),
             mind: Arc::new(ScriptedMind { say: setup.say, budget: budget.clone(), turn: Mutex::new(()) }),
             budget,
-            options: Options { yes: setup.yes, plan: setup.plan, max_steps: setup.max_steps },
+            options: Options { yes: setup.yes, plan: setup.plan, max_steps: setup.max_steps, ..Options::default() },
             store,
             observer: Arc::new(Watch {
                 on_event: setup.on_event,

@@ -1,0 +1,174 @@
+//! Which words of a goal speak of which of its results.
+//!
+//! A goal that asks for a file and for something to be told is one text, and a small model that sees all of it does all
+//! of it in every step. Code takes it apart at its sentences and at the verbs that begin a new demand, so that a step
+//! sees the demands on its own result and what holds for all.
+//! Must not know: the engine, plans, the workspace.
+
+/// Verbs that begin a demand of their own after "and", "then" or a comma.
+const COMMANDS: &[&str] = &[
+    "write",
+    "save",
+    "create",
+    "put",
+    "store",
+    "produce",
+    "export",
+    "generate",
+    "make",
+    "collect",
+    "record",
+    "tell",
+    "say",
+    "answer",
+    "report",
+    "give",
+    "list",
+    "draft",
+    "add",
+    "append",
+    "copy",
+    "move",
+    "convert",
+    "translate",
+    "summarize",
+    "summarise",
+    "explain",
+    "name",
+    "show",
+    "compute",
+    "calculate",
+    "work",
+    "find",
+    "let",
+    "recommend",
+];
+/// Words by which a demand is to be told.
+const TELLS: &[&str] = &["tell", "say", "answer", "report", "let", "name", "show", "give"];
+/// Words with which a question begins.
+const QUESTIONS: &[&str] = &["what", "which", "who", "whom", "whose", "where", "when", "why", "how"];
+
+/// One demand of a goal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part<'a> {
+    text: &'a str,
+    /// A question, or a demand to be told something.
+    is_told: bool,
+}
+
+/// The words of the goal that a step needs whose result goes into `path`: those that speak of it, and those that speak
+/// of no other of the files in `outputs` and are not there to be told. `None` if the goal does not name the path.
+pub fn of_file(goal: &str, path: &str, outputs: &[&str]) -> Option<String> {
+    let parts = parts(goal);
+    let own = parts.iter().position(|part| names(part.text, path))?;
+    let is_kept = |(i, part): &(usize, &Part<'_>)| {
+        let is_of_other = outputs.iter().any(|other| *other != path && names(part.text, other));
+        names(part.text, path) || (!is_of_other && (!part.is_told || (*i < own && part.text.ends_with('?'))))
+    };
+    let kept = parts.iter().enumerate().filter(is_kept).map(|(_, part)| part.text);
+    Some(kept.collect::<Vec<_>>().join(" "))
+}
+
+/// The words of the goal that ask to be told something and name no file that is to be written; `None` without any.
+pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
+    let is_free = |part: &&Part<'_>| part.is_told && !outputs.iter().any(|path| names(part.text, path));
+    let told: Vec<&str> = parts(goal).iter().filter(is_free).map(|part| part.text).collect();
+    (!told.is_empty()).then(|| told.join(" "))
+}
+
+/// Whether a text names a file, or the folder of `folder/*`.
+fn names(text: &str, path: &str) -> bool {
+    let name = path.trim_end_matches("/*");
+    text.match_indices(name).any(|(at, _)| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        let before = text[..at].chars().next_back().is_some_and(|c| is_part(c) || c == '/');
+        let after = text[at + name.len()..].chars().next().is_some_and(is_part);
+        !before && !after
+    })
+}
+
+/// The demands of a goal, in order; together they are the goal.
+fn parts(goal: &str) -> Vec<Part<'_>> {
+    let words: Vec<(usize, &str)> = words(goal);
+    let mut parts = Vec::new();
+    let mut first = 0;
+    for i in 1..=words.len() {
+        if i < words.len() && !begins(&words, i) {
+            continue;
+        }
+        let end = words.get(i).map_or(goal.len(), |(at, _)| *at);
+        let text = goal[words[first].0..end].trim();
+        // The conjunction before the next demand belongs to neither.
+        let text =
+            [" and", " then", ","].iter().fold(text, |text, word| text.strip_suffix(word).unwrap_or(text).trim_end());
+        let is_told = text.ends_with('?') || is_told(&words[first..i]);
+        parts.push(Part { text, is_told });
+        first = i;
+    }
+    parts
+}
+
+/// Words with where they begin.
+fn words(text: &str) -> Vec<(usize, &str)> {
+    text.split_whitespace().map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word)).collect()
+}
+
+/// Whether a demand begins at the `i`-th word.
+fn begins(words: &[(usize, &str)], i: usize) -> bool {
+    let before = words[i - 1].1;
+    if before.ends_with(['.', '!', '?', ';']) && !["e.g.", "i.e.", "etc."].contains(&before) {
+        return true;
+    }
+    let word = plain(words[i].1);
+    let joins = |word: &str| ["and", "then", "also"].contains(&plain(word).as_str()) || word.ends_with([',', ':']);
+    COMMANDS.contains(&word.as_str()) && joins(before)
+}
+
+fn is_told(words: &[(usize, &str)]) -> bool {
+    let fillers = ["and", "then", "also", "please", "finally", "just"];
+    let mut plain = words.iter().map(|(_, word)| plain(word)).filter(|word| !fillers.contains(&word.as_str()));
+    plain.next().is_some_and(|word| TELLS.contains(&word.as_str()) || QUESTIONS.contains(&word.as_str()))
+}
+
+fn plain(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_sees_what_is_demanded_of_its_result() {
+        let goal = "Read a.csv. Add up the costs per site, save them as a table in t.md, dearest first, and write the \
+                    names of the sites to n.txt. Round to 2 decimals. Tell me the dearest and which is cheapest.";
+        let outputs = ["t.md", "n.txt"];
+        for (path, want) in [
+            (
+                "t.md",
+                "Read a.csv. Add up the costs per site save them as a table in t.md, dearest first Round to 2 decimals.",
+            ),
+            (
+                "n.txt",
+                "Read a.csv. Add up the costs per site write the names of the sites to n.txt. Round to 2 decimals.",
+            ),
+        ] {
+            assert_eq!(of_file(goal, path, &outputs).as_deref(), Some(want));
+        }
+        assert_eq!(of_file(goal, "other.md", &outputs), None);
+        assert_eq!(told(goal, &outputs).as_deref(), Some("Tell me the dearest and which is cheapest."));
+    }
+
+    #[test]
+    fn a_question_belongs_to_the_file_that_its_answer_is_saved_in() {
+        let goal = "What is the mean delay of each line? Save it to mean.json. Which line is the slowest?";
+        assert_eq!(
+            of_file(goal, "mean.json", &["mean.json"]).as_deref(),
+            Some("What is the mean delay of each line? Save it to mean.json.")
+        );
+        assert_eq!(told("Write a poem to p.txt.", &["p.txt"]), None);
+        assert_eq!(told("Report the sums in p.txt.", &["p.txt"]), None);
+        let each = "Shorten every note in notes, save each in short, and tell me how many there are.";
+        assert_eq!(of_file(each, "short/*", &["short/*"]).unwrap(), "Shorten every note in notes save each in short");
+    }
+}

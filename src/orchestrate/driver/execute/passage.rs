@@ -1,0 +1,161 @@
+//! Which passages of documents speak of some questions: BM25 over paragraphs, each with its heading.
+//!
+//! Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
+//! Must not know: the engine, steps.
+
+use std::collections::BTreeMap;
+
+/// How soon a word that is repeated in a passage counts no more.
+const K1: f64 = 1.2;
+/// How much long passages are held against their length.
+const B: f64 = 0.6;
+/// Letters of a word that are compared, so that its forms meet.
+const STEM: usize = 6;
+/// Words of a passage after which it may end.
+const PIECE_WORDS: usize = 90;
+/// Words that every question has.
+const COMMON: &[&str] = &[
+    "what", "which", "when", "where", "does", "must", "have", "that", "this", "with", "from", "there", "their", "they",
+    "long", "much", "many", "the", "and", "for", "are", "how", "who", "why", "can", "you", "was", "has", "its",
+];
+
+struct Passage<'a> {
+    file: &'a str,
+    heading: &'a str,
+    text: &'a str,
+    words: BTreeMap<String, usize>,
+    n_words: usize,
+}
+
+/// The passages of `documents`, names and texts, that fit into `budget` tokens, in their order in the documents. Every
+/// question chooses in turn, its best passage first. `count` tells the tokens of a text.
+pub fn choose(documents: &[(&str, &str)], questions: &[&str], budget: usize, count: impl Fn(&str) -> usize) -> String {
+    let passages: Vec<Passage<'_>> = documents.iter().flat_map(|(file, text)| split(file, text)).collect();
+    let mut ranked: Vec<std::vec::IntoIter<usize>> =
+        questions.iter().map(|question| ranking(&passages, question).into_iter()).collect();
+    if ranked.iter().all(|ranking| ranking.len() == 0) {
+        ranked = vec![(0..passages.len()).collect::<Vec<_>>().into_iter()];
+    }
+    let mut kept = std::collections::BTreeSet::new();
+    let mut left = budget;
+    'full: loop {
+        let mut any = false;
+        for ranking in &mut ranked {
+            let Some(next) = ranking.find(|idx| !kept.contains(idx)) else { continue };
+            let n_tokens = count(&passages[next].shown());
+            if n_tokens > left && !kept.is_empty() {
+                break 'full;
+            }
+            left = left.saturating_sub(n_tokens);
+            any |= kept.insert(next);
+        }
+        if !any {
+            break;
+        }
+    }
+    kept.into_iter().map(|idx| passages[idx].shown()).collect()
+}
+
+impl Passage<'_> {
+    fn shown(&self) -> String {
+        let heading = if self.text.starts_with(self.heading) { "" } else { self.heading };
+        format!("[{}] {heading}\n{}\n\n", self.file, self.text)
+    }
+}
+
+fn split<'a>(file: &'a str, text: &'a str) -> Vec<Passage<'a>> {
+    let mut heading = "";
+    let mut passages = Vec::new();
+    for paragraph in text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
+        if let Some(line) = paragraph.lines().find(|line| line.starts_with('#')) {
+            heading = line;
+        }
+        if paragraph == heading {
+            continue;
+        }
+        for text in pieces(paragraph) {
+            let mut words = BTreeMap::new();
+            let mut n_words = 0;
+            for word in stems(&format!("{heading} {text}")) {
+                *words.entry(word).or_insert(0) += 1;
+                n_words += 1;
+            }
+            passages.push(Passage { file, heading, text, words, n_words });
+        }
+    }
+    passages
+}
+
+/// A paragraph that is too long to be read for one of its sentences, cut at the ends of lines and sentences.
+fn pieces(paragraph: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let (mut start, mut n_words) = (0, 0);
+    let ends = paragraph.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, _)| at);
+    for at in ends.chain([paragraph.len()]) {
+        n_words += 1;
+        let is_end = paragraph[..at].ends_with(['.', '!', '?']) || paragraph[at..].starts_with('\n');
+        if at == paragraph.len() || (n_words >= PIECE_WORDS && is_end) || n_words >= 2 * PIECE_WORDS {
+            pieces.push(paragraph[start..at].trim());
+            (start, n_words) = (at, 0);
+        }
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
+/// The passages, the one that speaks most of the question first; those without any word of it are left out.
+fn ranking(passages: &[Passage<'_>], question: &str) -> Vec<usize> {
+    let mean = passages.iter().map(|passage| passage.n_words).sum::<usize>() as f64 / passages.len().max(1) as f64;
+    let wanted: Vec<(String, f64)> = stems(question)
+        .map(|word| {
+            let n_with = passages.iter().filter(|passage| passage.words.contains_key(&word)).count() as f64;
+            (word, ((passages.len() as f64 - n_with + 0.5) / (n_with + 0.5) + 1.0).ln())
+        })
+        .collect();
+    let score = |passage: &Passage<'_>| {
+        let of_word = |(word, weight): &(String, f64)| {
+            let n = passage.words.get(word).copied().unwrap_or(0) as f64;
+            weight * n * (K1 + 1.0) / (n + K1 * (1.0 - B + B * passage.n_words as f64 / mean))
+        };
+        wanted.iter().map(of_word).sum::<f64>()
+    };
+    let mut scored: Vec<(f64, usize)> = passages.iter().map(score).zip(0..).filter(|(score, _)| *score > 0.0).collect();
+    scored.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
+    scored.into_iter().map(|(_, idx)| idx).collect()
+}
+
+fn stems(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .map(str::to_lowercase)
+        .filter(|word| word.chars().count() > 2 && !COMMON.contains(&word.as_str()))
+        .map(|word| word.chars().take(STEM).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_question_gets_its_best_passages_in_the_order_of_the_documents() {
+        let handbook = "# Leave\n\nEveryone has 28 days of leave.\n\n# Keys\n\nLost keys cost 40 euro.\n\n# Pets\n\nDogs need a permit.";
+        let documents = [("h.md", handbook), ("b.md", "Bikes stand in the cellar.")];
+        let choose =
+            |questions: &[&str], budget| choose(&documents, questions, budget, |text| text.split_whitespace().count());
+        let both = choose(&["What does a lost key cost?", "How many days of leave are there?"], 20);
+        assert_eq!(
+            both,
+            "[h.md] # Leave\nEveryone has 28 days of leave.\n\n[h.md] # Keys\nLost keys cost 40 euro.\n\n"
+        );
+        assert_eq!(choose(&["Who permits dogs?"], 5), "[h.md] # Pets\nDogs need a permit.\n\n", "one at least");
+        assert!(choose(&["xylophone"], 10).starts_with("[h.md] # Leave"), "the beginning where nothing fits");
+    }
+
+    #[test]
+    fn long_paragraphs_are_cut_at_the_ends_of_sentences() {
+        let sentence = "one two three four five six seven eight nine ten. ";
+        let long = sentence.repeat(30);
+        let pieces = pieces(long.trim());
+        assert_eq!(pieces.iter().map(|piece| piece.split_whitespace().count()).collect::<Vec<_>>(), [90, 90, 90, 30]);
+        assert_eq!(super::pieces("short"), ["short"]);
+    }
+}
