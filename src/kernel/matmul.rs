@@ -261,12 +261,8 @@ fn dots<S: Simd, F: Format, const M: usize>(simd: S, quads: &[S::I], groups: [&G
             dots[m] = simd.shl(simd.splat_int(minus_sum::<F>(groups[m], g)), log2);
         }
     }
-    for (j, quad) in quads.iter().enumerate() {
-        for m in 0..M {
-            dots[m] = dot4::<S, F>(simd, dots[m], *quad, groups[m].codes[g * QUADS / F::GROUPS + j]);
-        }
-    }
-    dots.map(|dot| simd.floats(dot))
+    let codes: [&[[i8; 4]]; M] = std::array::from_fn(|m| &groups[m].codes[g * QUADS / F::GROUPS..][..quads.len()]);
+    dot_rows::<S, F, M>(simd, dots, quads, codes).map(|dot| simd.floats(dot))
 }
 
 #[inline(always)]
@@ -292,10 +288,15 @@ unsafe fn load_scale<S: Simd, F: Format>(simd: S, lines: &[Line], unit: usize, (
     simd.mul(simd.load_f16(&factors.halves()[usize::from(min)]), simd.floats(simd.load_bytes(&line.quarters()[part])))
 }
 
-/// [`Simd::dot4`] with the bits of the format, which a constant expression cannot yet pass on.
+/// [`Simd::dot_rows`] with the bits of the format, which a constant expression cannot yet pass on.
 #[inline(always)]
-fn dot4<S: Simd, F: Format>(simd: S, acc: S::I, w: S::I, x: [i8; 4]) -> S::I {
-    if F::BITS == 8 { simd.dot4::<8>(acc, w, x) } else { simd.dot4::<6>(acc, w, x) }
+fn dot_rows<S: Simd, F: Format, const M: usize>(simd: S, acc: [S::I; M], w: &[S::I], x: [&[[i8; 4]]; M]) -> [S::I; M] {
+    match F::BITS {
+        4 => simd.dot_rows::<4, M>(acc, w, x),
+        5 => simd.dot_rows::<5, M>(acc, w, x),
+        6 => simd.dot_rows::<6, M>(acc, w, x),
+        _ => simd.dot_rows::<8, M>(acc, w, x),
+    }
 }
 
 const _: () = assert!(UNIT == super::activation::GROUP);

@@ -107,6 +107,9 @@ const WRITES: &[&str] = &[
     "document",
     "note",
 ];
+/// Words of [`WRITES`] that are often nouns.
+const NOUNS: &[&str] =
+    &["list", "report", "record", "note", "document", "copy", "place", "output", "draft", "export", "print", "dump"];
 /// Words after which a file is read, whatever verb came before.
 const READS: &[&str] = &[
     "from", "using", "of", "read", "per", "open", "with", "than", "like", "see", "under", "against", "about", "use",
@@ -171,7 +174,7 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
                 continue;
             }
             let before: Vec<String> = clause[..i].iter().map(|word| trim_word(word).to_lowercase()).collect();
-            let change = before.iter().any(|word| CHANGES.contains(&word.as_str()));
+            let change = (0..before.len()).any(|k| changes(&before, k));
             let mut part = part_by_words(&before, previous);
             if existing.contains(path) && !change {
                 part = Part::Input;
@@ -186,6 +189,22 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
         }
     }
     found
+}
+
+/// Whether the `k`-th word is a verb that changes a file: one does not "add up" a file, and "the change" is a noun.
+fn changes(words: &[String], k: usize) -> bool {
+    let adds_up = words.get(k + 1).is_some_and(|word| ["up", "together", "all"].contains(&word.as_str()));
+    CHANGES.contains(&words[k].as_str()) && !(words[k] == "add" && adds_up)
+}
+
+/// Whether the `k`-th word is a verb that writes a file. Some are nouns as well, as in "the planting list in …": these
+/// are verbs where a demand begins.
+fn writes(words: &[String], k: usize) -> bool {
+    let begins = |k: usize| {
+        let before = k.checked_sub(1).map_or("", |k| words[k].as_str());
+        ["", "and", "then", "please", "to", "also", "or", "finally"].contains(&before)
+    };
+    WRITES.contains(&words[k].as_str()) && (!NOUNS.contains(&words[k].as_str()) || begins(k))
 }
 
 /// Names that are not one plain word, longest first: they are looked for before the goal is split into words.
@@ -234,7 +253,7 @@ fn part_by_words(before: &[String], named: Option<(usize, Part)>) -> Part {
     if READS.contains(&last) {
         return Part::Input;
     }
-    let verb = before.iter().rposition(|word| WRITES.contains(&word.as_str()));
+    let verb = (0..before.len()).rposition(|k| writes(before, k));
     // A word like "from" speaks of the next file only.
     let start = named.map_or(0, |(at, _)| at + 1);
     let read = before.iter().rposition(|word| READS.contains(&word.as_str()) && word != "of" && word != "with");
@@ -249,6 +268,11 @@ fn part_by_words(before: &[String], named: Option<(usize, Part)>) -> Part {
 /// What a goal asks for, as far as its words say it. `existing` are the files of the workspace.
 pub fn read(goal: &str, existing: &[String]) -> Brief {
     let mut brief = Brief { folders: folders(goal), ..Brief::default() };
+    // What is there already is where the items come from, if another folder is named too.
+    let is_new = |folder: &String| !existing.iter().any(|path| path.starts_with(&format!("{folder}/")));
+    if brief.folders.iter().any(is_new) {
+        brief.folders.retain(is_new);
+    }
     for mention in mentions(goal, existing) {
         let exists = existing.contains(&mention.path);
         if exists {
@@ -264,6 +288,64 @@ pub fn read(goal: &str, existing: &[String]) -> Brief {
         }
     }
     brief
+}
+
+/// Words that point at what lies in the workspace.
+const POINTING: &[&str] = &[
+    "file",
+    "files",
+    "folder",
+    "folders",
+    "document",
+    "documents",
+    "workspace",
+    "directory",
+    "data",
+    "table",
+    "tables",
+    "notes",
+    "here",
+    "text",
+    "texts",
+    "this",
+    "these",
+    "those",
+    "my",
+    "our",
+    "we",
+    "us",
+    "project",
+    "repository",
+    "code",
+    "save",
+    "write",
+    "report",
+    "reports",
+    "list",
+    "log",
+    "logs",
+    "csv",
+    "json",
+    "sheet",
+    "letters",
+    "mails",
+    "readme",
+];
+
+/// Whether a goal can be about what lies in the workspace: it points there, or has a word of it. `survey` describes what is
+/// there. A question of general knowledge does not.
+pub fn speaks_of(goal: &str, survey: &str) -> bool {
+    const STEM: usize = 6;
+    let words = |text: &str| -> BTreeSet<String> {
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3).map(str::to_lowercase).collect()
+    };
+    let stem = |word: &String| word.chars().take(STEM).collect::<String>();
+    let there: BTreeSet<String> = words(survey).iter().map(stem).collect();
+    let points =
+        goal.split(|c: char| !c.is_alphanumeric()).any(|word| POINTING.contains(&word.to_lowercase().as_str()));
+    const COMMON: &[&str] =
+        &["what", "which", "just", "answer", "many", "with", "does", "have", "tell", "that", "from", "most", "after"];
+    points || words(goal).iter().any(|word| !COMMON.contains(&word.as_str()) && there.contains(&stem(word)))
 }
 
 /// Words that say that something is done for every item of a list.
@@ -303,6 +385,7 @@ const NOT_FOLDERS: &[&str] = &[
     "this",
     "these",
     "them",
+    "same",
     "file",
     "files",
     "folder",
@@ -394,6 +477,22 @@ mod tests {
     }
 
     #[test]
+    fn questions_of_general_knowledge_are_about_no_file() {
+        let survey =
+            "- notes.txt: text, 2 lines: buy milk; mow the lawn\n- moon/rates.csv: table; columns: tariff, price";
+        for (goal, want) in [
+            ("Which planet has the most rings? Just answer.", false),
+            ("Which of my plans comes first?", true),
+            ("What is in this folder?", true),
+            ("Which tariffs are cheaper than 3 euro?", true),
+            ("How far away is the moon?", true),
+            ("Who painted the Night Watch?", false),
+        ] {
+            assert_eq!(speaks_of(goal, survey), want, "{goal}");
+        }
+    }
+
+    #[test]
     fn file_names_in_goals_are_found_with_their_part() {
         check("Read a.csv and write the sum to out.txt.", &["a.csv"], "<a.csv >out.txt");
         check("Save a list in notes/list.md, please.", &[], ">notes/list.md");
@@ -403,6 +502,12 @@ mod tests {
             &["rates.json", "terms.txt"],
             "<rates.json <terms.txt",
         );
+        check(
+            "Read the planting list in beds-25.csv and write the number per bed to p.md.",
+            &["beds_25.csv"],
+            "<beds-25.csv >p.md",
+        );
+        check("Add up the costs in costs.csv, and list them in l.md.", &["costs.csv"], "<costs.csv >l.md");
         check("Append one line to log.txt.", &["log.txt"], ">!log.txt");
         check("It weighs 1.5 kg, e.g. less than 2.0 pounds.", &[], "");
         check("Create a file called \"plan.md\".", &[], ">plan.md");

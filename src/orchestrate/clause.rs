@@ -76,6 +76,23 @@ pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
     (!told.is_empty()).then(|| told.join(" "))
 }
 
+/// Whether a task speaks of what is asked: it has at least half of its words.
+pub fn covers(task: &str, asked: &str) -> bool {
+    const STEM: usize = 6;
+    let stems = |text: &str| -> std::collections::BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+        let is_of_content = |word: &String| {
+            let is_verb = TELLS.contains(&word.as_str()) || QUESTIONS.contains(&word.as_str());
+            word.len() > 2
+                && !is_verb
+                && !["the", "and", "also", "then", "them", "that", "are", "has"].contains(&word.as_str())
+        };
+        words.filter(is_of_content).map(|word| word.chars().take(STEM).collect()).collect()
+    };
+    let (task, asked) = (stems(task), stems(asked));
+    asked.intersection(&task).count() * 2 >= asked.len()
+}
+
 /// Whether a text names a file, or the folder of `folder/*`.
 fn names(text: &str, path: &str) -> bool {
     let name = path.trim_end_matches("/*");
@@ -157,6 +174,14 @@ mod tests {
         }
         assert_eq!(of_file(goal, "other.md", &outputs), None);
         assert_eq!(told(goal, &outputs).as_deref(), Some("Tell me the dearest and which is cheapest."));
+    }
+
+    #[test]
+    fn a_task_that_misses_what_is_asked_is_told_from_one_that_has_it() {
+        let asked = "Also tell me the date of the longest delay.";
+        assert!(!covers("the average delay of each line", asked));
+        assert!(covers("date of the longest delay", asked));
+        assert!(covers("the total weight", "tell me the total weight of the good rows"));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct Menu<'a> {
     pub max_steps: usize,
     /// Whether a plan without steps is allowed: the goal is answered at once.
     pub may_be_empty: bool,
+    /// Whether a step may be there for its result to be told: the goal asks to be told something, or for no file.
+    pub tells: bool,
     /// Tools that may not be used: they failed at this goal, or do not fit it.
     pub excluded: Vec<String>,
 }
@@ -68,6 +70,11 @@ fn reads(tool: &str) -> Reads {
 /// Tools whose result can be what the person is told; prose is written by the summary itself.
 fn tells(tool: &str) -> bool {
     !["write", "make_folder", "append_file", "move_file", "copy_file", "convert", "goal"].contains(&tool)
+}
+
+/// Tools that make a file of every item.
+fn makes_files(tool: &str) -> bool {
+    matches!(tool, "write" | "move_file" | "copy_file" | "convert")
 }
 
 /// Tools that can be repeated over items.
@@ -164,6 +171,8 @@ impl Menu<'_> {
         rule(rules, &format!("told{k}"), self.bodies(k, tells).into_iter());
         if !repeated.is_empty() {
             rule(rules, &format!("fan{k}"), repeated.iter().cloned());
+            let each = each.unwrap_or_default();
+            rule(rules, &format!("files{k}"), self.bodies(k, makes_files).iter().map(|body| format!("{body} {each}")));
         }
         let fan = if repeated.is_empty() { String::new() } else { format!(" | fan{k}") };
         let form = "\",\\\"as\\\":\" form";
@@ -171,14 +180,18 @@ impl Menu<'_> {
             let head = literal(&format!("{{\"for\":{},\"do\":\"", json(path)));
             let _ = writeln!(rules, "file{k}_{j}: {head} TEXT \"\\\"\" (body{k}{fan}) {form} \"}}\"");
         }
-        let mut others = vec![
-            format!("{} TEXT \"\\\"\" told{k} \"}}\"", literal(&format!("{{\"for\":\"{REPLY}\",\"do\":\""))),
-            format!("{} TEXT \"\\\"\" (body{k}{fan}) \"}}\"", literal(&format!("{{\"for\":\"{LATER}\",\"do\":\""))),
-        ];
+        let mut others = vec![format!(
+            "{} TEXT \"\\\"\" (body{k}{fan}) \"}}\"",
+            literal(&format!("{{\"for\":\"{LATER}\",\"do\":\""))
+        )];
+        if self.tells {
+            let head = literal(&format!("{{\"for\":\"{REPLY}\",\"do\":\""));
+            others.insert(0, format!("{head} TEXT \"\\\"\" told{k} \"}}\""));
+        }
         if !repeated.is_empty() {
             others.extend(self.folders.iter().map(|folder| {
                 let head = literal(&format!("{{\"for\":{},\"do\":\"", json(&format!("{folder}/*"))));
-                format!("{head} TEXT \"\\\"\" fan{k} \"}}\"")
+                format!("{head} TEXT \"\\\"\" files{k} \"}}\"")
             }));
         }
         if self.free_output {

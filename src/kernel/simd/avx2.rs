@@ -61,6 +61,44 @@ impl Avx2 {
     }
 }
 
+impl Avx2 {
+    /// One half of [`Simd::dot_rows`], without what it starts from, for codes of at most 6 bits.
+    #[inline(always)]
+    fn half_rows<const BITS: u32, const M: usize>(
+        self,
+        w: impl Fn(usize) -> __m256i,
+        n_quads: usize,
+        x: [&[[i8; 4]]; M],
+    ) -> [__m256i; M] {
+        // A pair of products is at most 2·(2^BITS - 1)·127; so many of them stay below 2^15.
+        let n_pairs = match BITS {
+            4 => 8,
+            5 => 4,
+            _ => 2,
+        };
+        let ones = avx2!(_mm256_set1_epi16(1));
+        let mut acc = [avx2!(_mm256_setzero_si256()); M];
+        for first in (0..n_quads).step_by(n_pairs) {
+            let mut sums = [avx2!(_mm256_setzero_si256()); M];
+            for j in first..(first + n_pairs).min(n_quads) {
+                let quad = w(j);
+                for m in 0..M {
+                    let pairs = avx2!(_mm256_maddubs_epi16(
+                        quad,
+                        _mm256_set1_epi32(i32::from_le_bytes(x[m][j].map(|x| x as u8)))
+                    ));
+                    sums[m] = if j == first { pairs } else { avx2!(_mm256_add_epi16(sums[m], pairs)) };
+                }
+            }
+            for m in 0..M {
+                let dots = avx2!(_mm256_madd_epi16(sums[m], ones));
+                acc[m] = if first == 0 { dots } else { avx2!(_mm256_add_epi32(acc[m], dots)) };
+            }
+        }
+        acc
+    }
+}
+
 impl Simd for Avx2 {
     type F = F;
     type I = I;
@@ -218,6 +256,25 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn max_int(self, a: I, b: I) -> I {
         halves!(_mm256_max_epi32, a, b)
+    }
+    /// Sums of pairs are added up in 16 bits as long as they cannot saturate, which halves the multiplications; one half
+    /// of the lanes after the other, so that the sums of all rows stay in registers.
+    #[inline(always)]
+    fn dot_rows<const BITS: u32, const M: usize>(self, mut acc: [I; M], w: &[I], x: [&[[i8; 4]]; M]) -> [I; M] {
+        if BITS > 6 {
+            for (j, quad) in w.iter().enumerate() {
+                for m in 0..M {
+                    acc[m] = self.dot4::<BITS>(acc[m], *quad, x[m][j]);
+                }
+            }
+            return acc;
+        }
+        let low = self.half_rows::<BITS, M>(|j| w[j].0, w.len(), x);
+        let high = self.half_rows::<BITS, M>(|j| w[j].1, w.len(), x);
+        for m in 0..M {
+            acc[m] = halves!(_mm256_add_epi32, acc[m], (low[m], high[m]));
+        }
+        acc
     }
     #[inline(always)]
     fn dot4<const BITS: u32>(self, acc: I, w: I, x: [i8; 4]) -> I {

@@ -111,6 +111,25 @@ pub(super) trait Simd: Copy + Send + Sync {
     /// `BITS` promises that every byte of `w` is below `1 << BITS`, and that no byte of `x` is -128.
     fn dot4<const BITS: u32>(self, acc: Self::I, w: Self::I, x: [i8; 4]) -> Self::I;
 
+    /// Per row `m` of `x`: `acc[m]` plus [`Simd::dot4`] of every register of `w` with the row's four bytes of the same
+    /// number, exactly.
+    ///
+    /// Row after row for every register: the chains of additions of the rows overlap.
+    #[inline(always)]
+    fn dot_rows<const BITS: u32, const M: usize>(
+        self,
+        mut acc: [Self::I; M],
+        w: &[Self::I],
+        x: [&[[i8; 4]]; M],
+    ) -> [Self::I; M] {
+        for (j, quad) in w.iter().enumerate() {
+            for m in 0..M {
+                acc[m] = self.dot4::<BITS>(acc[m], *quad, x[m][j]);
+            }
+        }
+        acc
+    }
+
     /// Starts to fetch `lines[first..first + n]` and whatever follows `lines` in memory into the caches.
     #[inline(always)]
     fn prefetch(self, lines: &[Line], first: usize, n: usize) {

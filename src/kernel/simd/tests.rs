@@ -65,8 +65,31 @@ impl Kernel for AllOperations {
         ] {
             note(name, x);
         }
+        for (name, x) in rows_of_dots(simd, line) {
+            note(name, x);
+        }
         out
     }
+}
+
+/// [`Simd::dot_rows`] of the largest codes of all widths, and of any.
+#[inline(always)]
+fn rows_of_dots<S: Simd>(simd: S, line: S::I) -> [(&'static str, S::I); 8] {
+    let (most, least, mixed) =
+        ([[127; 4]; 8], [[-127; 4]; 8], std::array::from_fn::<_, 8, _>(|j| [j as i8 * 9, -127, 1, 127]));
+    let full = |mask: i32| [simd.splat_int(mask); 8];
+    let some = |mask: i32| std::array::from_fn::<_, 8, _>(|j| simd.and(simd.shr(line, j as u32), simd.splat_int(mask)));
+    let [m4, m5, m6, m8] = [0x0f0f_0f0f, 0x1f1f_1f1f, 0x3f3f_3f3f, -1];
+    [
+        ("full rows of 4 bits", simd.dot_rows::<4, 2>([line; 2], &full(m4), [&most, &least])[0]),
+        ("full rows of 5 bits", simd.dot_rows::<5, 2>([line; 2], &full(m5), [&most, &least])[1]),
+        ("full rows of 6 bits", simd.dot_rows::<6, 2>([line; 2], &full(m6), [&most, &least])[0]),
+        ("full rows of 8 bits", simd.dot_rows::<8, 2>([line; 2], &full(m8), [&most, &least])[1]),
+        ("rows of 4 bits", simd.dot_rows::<4, 1>([line], &some(m4), [&mixed])[0]),
+        ("rows of 5 bits", simd.dot_rows::<5, 1>([line], &some(m5), [&mixed])[0]),
+        ("rows of 6 bits", simd.dot_rows::<6, 1>([line], &some(m6), [&mixed])[0]),
+        ("half a unit of 6 bits", simd.dot_rows::<6, 1>([line], &some(m6)[..4], [&mixed[..4]])[0]),
+    ]
 }
 
 /// NaNs of any payload are one value.

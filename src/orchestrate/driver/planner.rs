@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Journal;
 use super::mind::{self, Call, Mind, Reply};
 use crate::orchestrate::brief::{self, Brief, Deliverable};
+use crate::orchestrate::clause;
 use crate::orchestrate::event::Event;
 use crate::orchestrate::machine::{Phase, State};
 use crate::orchestrate::mechanism::Mechanism;
@@ -17,6 +18,34 @@ use crate::types::{Grammar, Message, Role, Sampling, StepId};
 
 /// Words by which a goal asks for a file without naming one.
 const WRITING: &[&str] = &["save", "write", "file", "store", "export", "create"];
+
+/// Words by which a goal asks for a part of a file, or for another order.
+const PARTS: &[&str] = &[
+    "only",
+    "without",
+    "except",
+    "rows",
+    "row",
+    "lines",
+    "line",
+    "columns",
+    "column",
+    "sorted",
+    "sort",
+    "order",
+    "omit",
+    "skip",
+    "filter",
+    "first",
+    "duplicates",
+    "broken",
+    "damaged",
+    "faulty",
+    "invalid",
+    "valid",
+    "good",
+    "bad",
+];
 
 /// Plans the run's goal, or the rest of it.
 pub async fn plan(journal: &Journal, state: &State, round: u32) {
@@ -32,7 +61,7 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
     }
     let brief = state.brief.clone().unwrap_or_default();
     let found = match survey(&run.workspace, &brief, &run.goal) {
-        Ok(found) => without_rivals(found, &run.workspace, &brief),
+        Ok(found) => in_question(found, &run.workspace, &brief, &run.goal),
         Err(error) => return journal.emit(Event::PlanFailed { error: error.to_string() }),
     };
     let made = make(journal, state, &found, &brief, round).await;
@@ -41,6 +70,17 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
         Err(mind::Error::Budget(what)) => Event::BudgetSpent { what },
         Err(error) => Event::PlanFailed { error: chain(&error) },
     });
+}
+
+/// What was found, as far as the goal can be about it: without the files of another subject, and those that only could be
+/// taken for a missing one.
+fn in_question(found: Survey, workspace: &Workspace, brief: &Brief, goal: &str) -> Survey {
+    let mut found = without_rivals(found, workspace, brief);
+    let is_of_files = !brief.write.is_empty() || !brief.named.is_empty() || !brief.missing.is_empty();
+    if !is_of_files && !brief::speaks_of(goal, &found.text) {
+        (found.tables, found.texts, found.items) = (Vec::new(), Vec::new(), Vec::new());
+    }
+    found
 }
 
 /// What was found, without the files that could be taken in place of a missing one but are less like it than another:
@@ -125,7 +165,12 @@ fn menu<'a>(
     outputs: &'a [String],
 ) -> Menu<'a> {
     // Sums of numbers that stand in the goal; small models take it for data as well.
-    let excluded: &[&str] = if goal.contains(|c: char| c.is_ascii_digit()) { &[] } else { &["calculate"] };
+    let mut excluded: Vec<&str> = if goal.contains(|c: char| c.is_ascii_digit()) { vec![] } else { vec!["calculate"] };
+    if speaks_of_parts(goal) {
+        // These take a file as a whole: what is to be left out or put in order stays as it is.
+        excluded.extend(["copy_file", "move_file", "convert"]);
+    }
+    let told: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let repeats = !brief.folders.is_empty() || speaks_of_items(goal);
     Menu {
         registry,
@@ -139,6 +184,7 @@ fn menu<'a>(
         first: StepId(1),
         max_steps: MAX_STEPS,
         may_be_empty: outputs.is_empty(),
+        tells: outputs.is_empty() || clause::told(goal, &told).is_some(),
         excluded: excluded.iter().map(|&tool| tool.to_owned()).collect(),
     }
 }
@@ -200,7 +246,7 @@ pub fn preview(workspace: &Workspace, registry: &Registry, goal: &str) -> Result
     let entries = workspace.list("", None)?;
     let paths: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
     let brief = brief::read(goal, &paths);
-    let found = without_rivals(survey(workspace, &brief, goal)?, workspace, &brief);
+    let found = in_question(survey(workspace, &brief, goal)?, workspace, &brief, goal);
     let outputs: Vec<String> = brief.write.iter().map(|wanted| wanted.path.clone()).collect();
     let grammar = menu(registry, &found, &brief, goal, &outputs).grammar();
     let messages = prompt::planning(prompt::system(registry), &found.text, goal).messages();
@@ -249,6 +295,11 @@ fn failed(state: &State, path: &str) -> bool {
 
 fn speaks_of_items(goal: &str) -> bool {
     words(goal).any(|word| ["each", "every"].contains(&word.as_str()))
+}
+
+/// Whether a goal speaks of some of the rows or columns of its files.
+fn speaks_of_parts(goal: &str) -> bool {
+    words(goal).any(|word| PARTS.contains(&word.as_str()))
 }
 
 fn speaks_of_writing(goal: &str) -> bool {

@@ -53,7 +53,8 @@ fn examples(column: &ColumnInfo) -> String {
     let texts = || column.examples.iter().map(|text| format!("'{}'", text.replace('\'', "''"))).collect::<Vec<_>>();
     match (column.examples.as_slice(), column.kind) {
         ([], _) => String::new(),
-        ([least, greatest], ColumnType::Integer | ColumnType::Real) => format!(" -- {least} to {greatest}"),
+        // A range of numbers would only be copied into conditions that nobody asked for.
+        (_, ColumnType::Integer | ColumnType::Real) => String::new(),
         ([least, greatest], ColumnType::Date) => format!(" -- '{least}' to '{greatest}'"),
         _ if column.is_complete => format!(" -- {}", texts().join(", ")),
         _ => format!(" -- for example {}", texts().join(", ")),

@@ -36,6 +36,14 @@ struct Found {
     answer: String,
 }
 
+/// A question with its answer and where it stands.
+struct Row {
+    question: String,
+    answer: String,
+    file: String,
+    line: Option<usize>,
+}
+
 /// Answers the questions of a step.
 pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     if let Some(counted) = reduce::count(attempt, &attempt.step.task) {
@@ -52,36 +60,21 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let asked = if asked.is_empty() { split(attempt).await? } else { asked };
     let reduced = |question: &&String| reduce::of(question, documents.len()).is_some();
     let plain: Vec<&String> = asked.iter().filter(|question| !reduced(question)).collect();
-    let width = attempt.width(N_CANDIDATES);
-    let shown = shown(attempt, &documents, &plain);
-    let calls = plain.iter().flat_map(|question| {
-        let call = question_call(attempt, &documents, question, shown.clone());
-        (0..width).map(move |candidate| Call { sampling: attempt.sampling(candidate), ..call.clone() })
-    });
-    let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
-    let known = attempt.shown(&documents, usize::MAX);
+    let found = candidates(attempt, &documents, &plain).await?;
     let mut rows = Vec::new();
     for question in asked.iter().filter(reduced) {
         let Some(reduction) = reduce::of(question, documents.len()) else { continue };
         let answer = reduce::reduce(attempt, reduction, &documents, question).await?;
-        rows.push([question.clone(), answer, "all".to_owned(), String::new()]);
+        rows.push(Row { question: question.clone(), answer, file: "all".to_owned(), line: None });
     }
-    let mut replies = replies.into_iter();
-    for question in &plain {
-        let mut candidates = Vec::new();
-        let mut cut_off = Miss::new("no answer was given", "");
-        for reply in replies.by_ref().take(width as usize) {
-            let reply = reply?;
-            attempt.said("answer", &reply);
-            match serde_json::from_str::<Found>(&reply.text) {
-                Ok(found) => candidates.push(found),
-                Err(error) => cut_off = Miss::new(format!("an answer was cut off: {error}"), reply.text),
-            }
-        }
-        let found = choose(candidates, &format!("{known} {question}")).ok_or(cut_off)?;
-        rows.push([(*question).clone(), found.answer, found.file, found.reasoning]);
+    let texts: Vec<(&str, &str)> = documents.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect();
+    for (question, found) in plain.iter().zip(found) {
+        // Models quote well and name badly: where the words come from is looked up.
+        let source = passage::source(&texts, &format!("{} {}", found.answer, found.reasoning));
+        let (file, line) = source.map_or((found.file, None), |(file, line)| (file, Some(line)));
+        rows.push(Row { question: (*question).clone(), answer: found.answer, file, line });
     }
-    rows.sort_by_key(|row| asked.iter().position(|question| *question == row[0]));
+    rows.sort_by_key(|row| asked.iter().position(|question| *question == row.question));
     let text = prose(attempt.step, &rows, documents.len());
     let mut output = Output::from(Value::Table(table(rows, documents.len())));
     if let (Some(path), Some(content)) = (attempt.step.file(), text) {
@@ -90,15 +83,50 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     Ok(output)
 }
 
+/// The best answer to every question. Where the machine does not take several candidates of all of them at once, those
+/// questions alone get more than one whose first answer has faults.
+async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&String]) -> Result<Vec<Found>, Miss> {
+    let shown = shown(attempt, documents, questions);
+    let known: Vec<String> = {
+        let documents = attempt.shown(documents, usize::MAX);
+        questions.iter().map(|question| format!("{documents} {question}")).collect()
+    };
+    let mut found: Vec<Vec<Found>> = vec![Vec::new(); questions.len()];
+    let mut cut_off = Miss::new("no answer was given", "");
+    let first = attempt.width_of_each(N_CANDIDATES, questions.len());
+    for width in [0..first, first..attempt.width(N_CANDIDATES)] {
+        let is_open = |i: &usize| found[*i].iter().all(|found| n_faults(found, &known[*i]) > 0);
+        let open: Vec<usize> =
+            (0..questions.len()).filter(is_open).flat_map(|i| width.clone().map(move |_| i)).collect();
+        let calls = open.iter().zip(width.clone().cycle()).map(|(&i, candidate)| Call {
+            sampling: attempt.sampling(candidate),
+            ..question_call(attempt, documents, questions[i], shown.clone())
+        });
+        let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
+        for (&i, reply) in open.iter().zip(replies) {
+            let reply = reply?;
+            attempt.said("answer", &reply);
+            match serde_json::from_str::<Found>(&reply.text) {
+                Ok(answer) => found[i].push(answer),
+                Err(error) => cut_off = Miss::new(format!("an answer was cut off: {error}"), reply.text),
+            }
+        }
+    }
+    let best = |(found, known): (Vec<Found>, &String)| choose(found, known);
+    found.into_iter().zip(&known).map(best).collect::<Option<Vec<Found>>>().ok_or(cut_off)
+}
+
 /// The candidate with the fewest faults; among equals the one that most agree with, and of those the first, which the
 /// greedy one is.
 fn choose(candidates: Vec<Found>, known: &str) -> Option<Found> {
-    let n_faults = |found: &Found| {
-        let is_cut = !found.answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
-        usize::from(is_cut) + ground::foreign(&found.answer, known).len()
-    };
     let n_votes = |found: &Found| candidates.iter().filter(|other| gist(&other.answer) == gist(&found.answer)).count();
-    candidates.iter().min_by_key(|found| (n_faults(found), std::cmp::Reverse(n_votes(found)))).cloned()
+    candidates.iter().min_by_key(|found| (n_faults(found, known), std::cmp::Reverse(n_votes(found)))).cloned()
+}
+
+/// Whether an answer is cut off, and what of it stands in no source.
+fn n_faults(found: &Found, known: &str) -> usize {
+    let is_cut = !found.answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
+    usize::from(is_cut) + ground::foreign(&found.answer, known).len()
 }
 
 /// What two answers have to share to say the same: their numbers, and whether they say yes or no.
@@ -113,12 +141,13 @@ fn gist(answer: &str) -> (Vec<String>, bool) {
 }
 
 /// Answers as a list for readers, unless the file is one for machines or a table.
-fn prose(step: &Step, rows: &[[String; 4]], n_documents: usize) -> Option<String> {
+fn prose(step: &Step, rows: &[Row], n_documents: usize) -> Option<String> {
     let form = step.form_for(step.file()?);
     let is_list = matches!(form, Format::Text | Format::BulletList | Format::NumberedList)
         || (form == Format::MarkdownTable && step.form.is_none());
-    let line = |i: usize, [_, answer, file, _]: &[String; 4]| {
-        let source = if n_documents > 1 { format!(" ({file})") } else { String::new() };
+    let line = |i: usize, Row { answer, file, line, .. }: &Row| {
+        let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+        let source = if n_documents > 1 { format!(" ({file}{line})") } else { String::new() };
         match form {
             Format::BulletList => format!("- {answer}{source}\n"),
             _ if rows.len() > 1 => format!("{}. {answer}{source}\n", i + 1),
@@ -129,10 +158,11 @@ fn prose(step: &Step, rows: &[[String; 4]], n_documents: usize) -> Option<String
 }
 
 /// Question, answer and, where there are several documents, the source.
-fn table(rows: Vec<[String; 4]>, n_documents: usize) -> Table {
+fn table(rows: Vec<Row>, n_documents: usize) -> Table {
     let n_columns = if n_documents > 1 { 3 } else { 2 };
     let columns = ["question", "answer", "source"][..n_columns].iter().map(|&name| name.to_owned()).collect();
-    let rows = rows.into_iter().map(|row| row.into_iter().take(n_columns).map(Into::into).collect()).collect();
+    let cells = |row: Row| [row.question, row.answer, row.file].into_iter().take(n_columns).map(Into::into).collect();
+    let rows = rows.into_iter().map(cells).collect();
     Table { columns, rows }
 }
 

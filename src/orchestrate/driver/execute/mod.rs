@@ -212,6 +212,13 @@ impl Attempt<'_> {
         run.options.width.unwrap_or_else(adapted).max(1) as u64
     }
 
+    /// How many candidates of each of so many results are decoded at once, `n` at most.
+    fn width_of_each(&self, n: usize, n_results: usize) -> u64 {
+        let run = self.journal.run();
+        let adapted = || run.mind.n_abreast().map_or(n, |abreast| (abreast / n_results.max(1)).clamp(1, n));
+        run.options.width.unwrap_or_else(adapted).max(1) as u64
+    }
+
     /// What the goal asks for, as it was read at the start.
     fn brief(&self) -> Brief {
         self.state.brief.clone().unwrap_or_default()
@@ -273,11 +280,17 @@ impl Attempt<'_> {
                 format!("{words}\n\nDo this step of it: {task}. Its result goes into {path}.")
             }
             None => {
-                let told = clause::told(goal, &outputs).map(|words| format!(" (in the goal's words: {words})"));
                 let told =
-                    told.filter(|_| self.step.target == REPLY && self.has(Mechanism::OwnWords)).unwrap_or_default();
+                    clause::told(goal, &outputs).filter(|_| self.step.target == REPLY && self.has(Mechanism::OwnWords));
+                let task = match told {
+                    // The planner lost sight of what is to be told.
+                    Some(told) if !clause::covers(task, &told) => told,
+                    Some(told) => format!("{task} (in the goal's words: {told})"),
+                    None => task.to_owned(),
+                };
                 format!(
-                    "The whole goal, for its conditions: {goal}\n\nDo only this step of it: {task}{told}. Its result is told to the person."
+                    "The whole goal, for its conditions: {goal}\n\nDo only this step of it: {}. Its result is told to the person.",
+                    task.trim_end_matches('.')
                 )
             }
         }

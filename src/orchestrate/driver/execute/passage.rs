@@ -56,6 +56,31 @@ pub fn choose(documents: &[(&str, &str)], questions: &[&str], budget: usize, cou
     kept.into_iter().map(|idx| passages[idx].shown()).collect()
 }
 
+/// The document and the line, counted from 1, that has most of what `text` says; `None` if nothing of it stands anywhere.
+pub fn source(documents: &[(&str, &str)], text: &str) -> Option<(String, usize)> {
+    let passages: Vec<Passage<'_>> = documents.iter().flat_map(|(file, text)| by_line(file, text)).collect();
+    let best = *ranking(&passages, text).first()?;
+    let file = passages[best].file;
+    let line = passages[..=best].iter().filter(|passage| passage.file == file).count();
+    Some((file.to_owned(), line))
+}
+
+fn by_line<'a>(file: &'a str, text: &'a str) -> impl Iterator<Item = Passage<'a>> {
+    text.lines().map(move |line| Passage::new(file, "", line))
+}
+
+impl<'a> Passage<'a> {
+    fn new(file: &'a str, heading: &'a str, text: &'a str) -> Self {
+        let mut words = BTreeMap::new();
+        let mut n_words = 0;
+        for word in stems(&format!("{heading} {text}")) {
+            *words.entry(word).or_insert(0) += 1;
+            n_words += 1;
+        }
+        Self { file, heading, text, words, n_words }
+    }
+}
+
 impl Passage<'_> {
     fn shown(&self) -> String {
         let heading = if self.text.starts_with(self.heading) { "" } else { self.heading };
@@ -73,15 +98,7 @@ fn split<'a>(file: &'a str, text: &'a str) -> Vec<Passage<'a>> {
         if paragraph == heading {
             continue;
         }
-        for text in pieces(paragraph) {
-            let mut words = BTreeMap::new();
-            let mut n_words = 0;
-            for word in stems(&format!("{heading} {text}")) {
-                *words.entry(word).or_insert(0) += 1;
-                n_words += 1;
-            }
-            passages.push(Passage { file, heading, text, words, n_words });
-        }
+        passages.extend(pieces(paragraph).into_iter().map(|text| Passage::new(file, heading, text)));
     }
     passages
 }
@@ -148,6 +165,18 @@ mod tests {
         );
         assert_eq!(choose(&["Who permits dogs?"], 5), "[h.md] # Pets\nDogs need a permit.\n\n", "one at least");
         assert!(choose(&["xylophone"], 10).starts_with("[h.md] # Leave"), "the beginning where nothing fits");
+    }
+
+    #[test]
+    fn the_line_that_an_answer_comes_from_is_found() {
+        let documents = [
+            ("a.md", "# Hours\n\nOpen from 9.\nClosed in August."),
+            ("b.md", "Visits cost 7 euro.\nThe key is with Ada Dahl."),
+        ];
+        let source = |text: &str| source(&documents, text);
+        assert_eq!(source("Ada Dahl keeps the key."), Some(("b.md".to_owned(), 2)));
+        assert_eq!(source("It is closed in August."), Some(("a.md".to_owned(), 4)));
+        assert_eq!(source("Nothing."), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Attempt, Miss};
 use crate::orchestrate::demand;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::driver::tool_deadline;
-use crate::tool::query::{self, Database};
+use crate::tool::query::{self, Database, TableInfo};
 use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
 
@@ -21,9 +21,10 @@ const N_CANDIDATES: usize = 3;
 pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let database = open(attempt)?;
     let wants_all = speaks_of_groups(&attempt.step.task) && attempt.step.file().is_some();
+    let may_limit = !wants_all && asks_for_few(&attempt.asked());
     let grammar =
-        if wants_all { query::grammar_of_all_rows(database.tables()) } else { query::grammar(database.tables()) };
-    let schema = database.schema_text();
+        if may_limit { query::grammar(database.tables()) } else { query::grammar_of_all_rows(database.tables()) };
+    let schema = format!("{}{}", database.schema_text(), counting(database.tables()));
     let queries = candidates(attempt, grammar, schema).await?;
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
@@ -113,6 +114,30 @@ fn may_group(task: &str) -> bool {
         &["per", "each", "every", "by", "group", "for", "which", "most", "least", "highest", "lowest"];
     let words: Vec<String> = task.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
     words.iter().any(|word| GROUPS.contains(&word.as_str()) || (word.ends_with('s') && word.starts_with("total")))
+}
+
+/// Whether a step's words can mean some rows of many: they say how many, or which by a superlative.
+fn asks_for_few(asked: &str) -> bool {
+    const FEW: &[&str] =
+        &["most", "least", "top", "first", "last", "best", "worst", "which", "who", "less", "pick", "choose"];
+    let mut words = asked.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    words.any(|word| FEW.contains(&word.as_str()) || word.ends_with("est") || demand::number(&word).is_some())
+}
+
+/// What a column of counts means, which models take for nothing but a column.
+fn counting(tables: &[TableInfo]) -> String {
+    const COUNTS: &[&str] = &["count", "quantity", "qty", "pieces", "copies", "units"];
+    let mut text = String::new();
+    for table in tables {
+        let counts = table.columns.iter().find(|column| COUNTS.contains(&column.name.to_lowercase().as_str()));
+        if let Some(column) = counts {
+            let (table, column) = (&table.name, &column.name);
+            text.push_str(&format!(
+                "-- A row of {table} stands for as many as its {column}: SUM({column}) counts them.\n"
+            ));
+        }
+    }
+    text
 }
 
 /// Whether the step asks for a row per group, so that its result may not be cut to a few rows.

@@ -53,6 +53,15 @@ fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
     }
 }
 
+/// Whether a step's words ask to see how its result comes about.
+fn wants_steps(asked: &str) -> bool {
+    let asked = asked.to_lowercase();
+    ["step", "breakdown", "parts", "calculation", "working", "show how", "explain", "details"].iter().any(|word| {
+        // "Do this step of it" stands in every prompt.
+        asked.matches(word).count() > usize::from(*word == "step")
+    })
+}
+
 /// The result whose lines most others have too: programs that differ in one rule agree on the rest, and a wrong rule
 /// seldom finds company. Among equals the one with more lines, then the first.
 fn choose(tried: Vec<(String, Result<Output, Error>)>) -> Result<Output, Miss> {
@@ -91,11 +100,13 @@ async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
         Some(path) => format!("Print exactly the text that belongs into {path}, and nothing else; do not write files."),
         None => "Print the result with a few words that say what it is.".to_owned(),
     };
+    let steps =
+        if wants_steps(&attempt.asked()) { " Print every step of the calculation with its numbers, too." } else { "" };
     let results = attempt.results().iter().fold(String::new(), |text, (name, _)| {
         format!("{text}The text of {name} above has to be written into the program as a string.\n")
     });
     let text = format!(
-        "Files:\n{}{}{results}{}\nWrite a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}",
+        "Files:\n{}{}{results}{}\nWrite a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}{steps}",
         attempt.shown(&inputs, SHOWN),
         attempt.failures(),
         attempt.asked(),
