@@ -1,7 +1,7 @@
 //! Makes plans: the first one, and the one that completes what a first one left undone.
 
-use super::Journal;
 use super::mind::{self, Call, Mind, Reply};
+use super::{Journal, permission};
 use crate::orchestrate::brief::{self, Brief, Deliverable};
 use crate::orchestrate::event::Event;
 use crate::orchestrate::machine::{Phase, State};
@@ -23,6 +23,9 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
             Ok(()) => Event::Planned { round, steps: steps.clone() },
             Err(error) => Event::PlanFailed { error: error.to_string() },
         });
+    }
+    if let Some(error) = permission::end_of_planning(run, state) {
+        return journal.emit(Event::PlanFailed { error });
     }
     let brief = state.brief.clone().unwrap_or_default();
     let found = match survey(&run.workspace, &brief, &run.goal) {
