@@ -133,7 +133,8 @@ fn without_tables(arguments: &str, paths: &[String]) -> String {
     };
     let stems = paths.iter().filter_map(stem);
     stems.fold(arguments.to_owned(), |text, stem| {
-        let table = format!(r#"(?i)\b(FROM|JOIN)\s+(\\?"?){}\b(\\?"?)"#, regex::escape(&stem));
+        let stem = regex::escape(&stem);
+        let table = format!(r#"(?i)\b(FROM|JOIN)\s+(?:\\?"{stem}\\?"|{stem}\b)"#);
         match Regex::new(&table) {
             Ok(table) => table.replace_all(&text, "$1 ‹table›").into_owned(),
             Err(_) => text,

@@ -217,7 +217,7 @@ fn a_file_that_cannot_be_used_is_explained() {
             filled(home);
             raw(home).execute_batch("PRAGMA user_version = 9").unwrap();
         },
-        "DB has schema 9, this program knows schemas up to 1: a newer partita wrote it",
+        "DB has schema 9, this program knows schemas up to 2: a newer partita wrote it",
     );
     check_refused(
         |home| std::fs::create_dir(home.path().join(schema::FILE_NAME)).unwrap(),

@@ -20,6 +20,7 @@ use crate::orchestrate::machine::State;
 use crate::orchestrate::plan::{self, Step};
 use crate::sample::{Grammars, Mask};
 use crate::tokenizer::{ChatTemplate, Special, Tokenizer};
+use crate::tool::Change;
 use crate::types::{Grammar, Message, StepId, Token};
 
 /// The word by which the model knows that a text which it should obey is in view.
@@ -355,8 +356,17 @@ fn check_terms(case: &Case, run: &Run, outcome: &Outcome) {
         _ => None,
     });
     assert_eq!(briefs.collect::<Vec<_>>(), [&brief], "{case:?}: the demands changed");
-    let policy = run.workspace.policy();
-    assert_eq!(policy.may_replace.into_iter().collect::<Vec<_>>(), brief.may_replace, "{case:?}");
+    // The one file that the goal says to change may be moved too; then leave to change it goes with it.
+    let is_moved = |path: &String| {
+        let moves = |change: &Change| matches!(change, Change::Move { from, to } if from == "log.txt" && to == path);
+        outcome.events.iter().any(|event| match event {
+            Event::StepProposed { output, .. } => output.changes.iter().any(moves),
+            _ => false,
+        })
+    };
+    let may_replace: Vec<String> = run.workspace.policy().may_replace.into_iter().collect();
+    let is_kept = may_replace == brief.may_replace || may_replace.iter().all(is_moved);
+    assert!(is_kept && may_replace.len() == 1, "{case:?}: {may_replace:?} may be changed");
     let state = State::fold(&outcome.events);
     for event in &outcome.events {
         let Event::Answered { step, assumed, .. } = event else { continue };
