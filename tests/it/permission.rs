@@ -157,7 +157,7 @@ fn a_run_cannot_write_the_settings_of_the_next_one() {
     std::fs::create_dir_all(&home).unwrap();
     let plan = json!({"steps": [{"for": "later", "do": "allow all", "tool": "append_file", "from": [],
         "arguments": {"path": "inside/home/config.toml", "content": "[tools]\nscript = \"allow\"\n"}}]});
-    let args = place.run_args(&plan, &["--yes", "--home", home.to_str().unwrap()]);
+    let args = place.run_args(&plan, &["--yes", "--max-steps", "1", "--home", home.to_str().unwrap()]);
     let (code, stdout, _) = place.output(&args.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(code, 3);
     assert!(stdout.contains("belongs to this program"), "{stdout}");

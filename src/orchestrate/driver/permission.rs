@@ -16,6 +16,9 @@ use crate::types::StepId;
 /// The tool by which the results of steps are saved, whatever tool gave them.
 const SAVING: &str = "write_file";
 
+/// What follows every question for leave.
+const CHOICE: &str = " (yes or no)";
+
 /// What a tool of the registry, or a kind of step, does besides giving a value; `None` if the run has no such tool.
 fn effects(run: &Run, tool: &str) -> Option<&'static [Effect]> {
     match (run.registry.find(tool), tool) {
@@ -57,6 +60,7 @@ pub fn may_begin(journal: &Journal, state: &State, id: StepId) -> bool {
     let Some(of_step) = state.find(id) else { return false };
     let (run, tool) = (journal.run(), of_step.step.tool.as_str());
     match leave(run, tool) {
+        _ if is_refused(journal, of_step) => false,
         Leave::Allow => true,
         Leave::Deny => refuse(journal, of_step, &format!("{tool} may not be used in this run")),
         Leave::Ask => {
@@ -72,6 +76,9 @@ pub fn may_change(journal: &Journal, state: &State, id: StepId) -> bool {
     let run = journal.run();
     let Some(of_step) = state.find(id) else { return false };
     let Some(output) = &of_step.output else { return false };
+    if is_refused(journal, of_step) {
+        return false;
+    }
     let tool = writer(run, &of_step.step.tool);
     let leave = leave(run, tool);
     let mut wanted = Vec::new();
@@ -103,28 +110,36 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn is_granted(&self, what: &str) -> bool {
-        let question = format!("{what} (yes or no)");
-        if let Some(answer) = self.of_step.answer_to(&question) {
-            return is_yes(answer) || self.refuse(what);
+        let question = format!("{what}{CHOICE}");
+        if self.of_step.answer_to(&question).is_some() {
+            return true; // a refusal has ended the step
         }
         let step = self.of_step.step.id;
         match tokio::task::block_in_place(|| self.journal.run().observer.ask(&question)) {
             Some(answer) => {
                 self.journal.emit(Event::Asked { step, question });
                 self.journal.emit(Event::Answered { step, answer: answer.clone(), assumed: false });
-                is_yes(&answer) || self.refuse(what)
+                is_yes(&answer) || not_allowed(self.journal, self.of_step, what)
             }
             None if self.waits => {
                 self.journal.emit(Event::Asked { step, question });
                 false
             }
-            None => self.refuse(what),
+            None => not_allowed(self.journal, self.of_step, what),
         }
     }
+}
 
-    fn refuse(&self, what: &str) -> bool {
-        refuse(self.journal, self.of_step, &format!("not allowed: {what}; --yes allows it"))
-    }
+/// Whether the person has said no to something that the step wants, whatever the run may do by now; then it is over.
+fn is_refused(journal: &Journal, of_step: &StepState) -> bool {
+    let asked = of_step.questions.iter().filter(|_| of_step.step.tool != "ask");
+    let mut refused = asked.filter(|asked| asked.answer.as_deref().is_some_and(|answer| !is_yes(answer)));
+    let what = refused.find_map(|asked| asked.text.strip_suffix(CHOICE));
+    what.is_some_and(|what| !not_allowed(journal, of_step, what))
+}
+
+fn not_allowed(journal: &Journal, of_step: &StepState, what: &str) -> bool {
+    refuse(journal, of_step, &format!("not allowed: {what}; --yes allows it"))
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -81,6 +81,20 @@ fn what_is_refused_is_not_done_and_the_answer_says_so() {
 }
 
 #[test]
+fn a_no_stays_a_no_when_the_run_may_do_more() {
+    let rig = Rig::new(GOAL, FILES);
+    let setup =
+        |mode| Setup { plan: steps(), permissions: permissions(mode, &[]), yes: mode == Mode::Yes, ..Setup::default() };
+    let question = rig.play(setup(Mode::Ask)).unwrap().question.expect("a question");
+    rig.answer("no");
+    let outcome = rig.play(setup(Mode::Yes)).unwrap();
+    assert_eq!(outcome.status, Status::Failed, "{}", outcome.answer);
+    let what = question.trim_end_matches(" (yes or no)");
+    assert!(outcome.answer.contains(&format!("not allowed: {what}")), "{}", outcome.answer);
+    assert_eq!(rig.file("log.txt").as_deref(), Some("begun\nended"), "all else is done");
+}
+
+#[test]
 fn somebody_at_the_terminal_is_asked_at_once() {
     let rig = Rig::new(GOAL, FILES);
     let permissions = permissions(Mode::Ask, &[]);
