@@ -9,7 +9,7 @@
 //! | 1 | [`kernel`] | exact numeric routines on slices, dispatched by CPU features; home of `unsafe` |
 //! | 1 | [`gguf`] | bytes of a model file → typed header, metadata, tensor table; memory map |
 //! | 1 | [`catalog`] | model manifests; sources (hub, package index, folder), download, verify |
-//! | 1 | [`store`] | SQLite: append-only event journal |
+//! | 1 | [`store`] | SQLite: append-only event journal, examples |
 //! | 2 | [`tokenizer`] | text ↔ token ids, streaming detokenizer, chat templates |
 //! | 2 | [`cache`] | KV: who owns which block, prefix reuse, the memory, prefixes in files |
 //! | 2 | [`tool`] | `Tool` trait with JSON Schema, built-ins, permissions, sandbox |
@@ -18,6 +18,7 @@
 //! | 3 | [`schedule`] | pure: queues and budgets → next batch |
 //! | 4 | [`model`] | one decoder driven by a family description |
 //! | 5 | [`engine`] | owns model, pool and scheduler on one thread |
+//! | 6 | [`memory`] | recall across runs: what worked, as examples |
 //! | 7 | [`orchestrate`] | goal → plan → steps → summary |
 //! | 8 | [`mod@bench`] | throughput of models, plans and workflows |
 //! | 10 | [`cli`] | command line → settings → one call; rendering; exit codes |
@@ -35,6 +36,7 @@ pub mod engine;
 pub mod gguf;
 pub mod kernel;
 pub mod layer;
+pub mod memory;
 pub mod model;
 pub mod orchestrate;
 pub mod sample;

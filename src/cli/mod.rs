@@ -5,10 +5,13 @@
 //! Must not know: how anything is done. A file of this folder holds the arguments of one command and the
 //! call that serves it.
 
+mod answer;
 mod bench;
+mod config;
 mod exit;
 mod generate;
 mod loading;
+mod memory;
 mod models;
 mod plan;
 mod render;
@@ -49,8 +52,10 @@ enum Command {
     Run(run::Args),
     Plan(plan::Args),
     Resume(resume::Args),
+    Answer(answer::Args),
     Generate(generate::Args),
     Models(models::Args),
+    Memory(memory::Args),
     Runs(runs::Args),
     Show(show::Args),
     Bench(bench::Args),
@@ -80,8 +85,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(args, &settings),
         Command::Plan(args) => plan::run(args, &settings),
         Command::Resume(args) => resume::run(args, &settings),
+        Command::Answer(args) => answer::run(args, &settings),
         Command::Generate(args) => generate::run(args, &settings),
         Command::Models(args) => models::run(args, &settings),
+        Command::Memory(args) => memory::run(args, &settings),
         Command::Runs(args) => runs::run(args, &settings),
         Command::Show(args) => show::run(args, &settings),
         Command::Bench(args) => bench::run(args, &settings),

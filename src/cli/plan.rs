@@ -29,6 +29,9 @@ pub struct Args {
     /// Print the grammar that the planner decodes under, and stop
     #[arg(long)]
     pub grammar: bool,
+    /// Plan with tools that read only
+    #[arg(long)]
+    pub read_only: bool,
     #[command(flatten)]
     engine: KeepingArgs,
 }
@@ -38,13 +41,13 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let folder = session::workspace(&args.workspace)?;
     let workspace =
         Workspace::open(&folder, Policy::default()).map_err(|error| Failure::from_error(Kind::Usage, &error))?;
-    let registry = Registry::builtin();
+    let terms = Terms { model: args.model, read_only: args.read_only, engine: args.engine, ..Terms::default() };
+    let registry = Registry::builtin().permitted(&terms.permissions(settings)?);
     let preview =
         preview(&workspace, &registry, &args.goal).map_err(|error| Failure::from_error(Kind::Machine, &error))?;
     if args.grammar {
         return render::to_stdout(&preview.grammar);
     }
-    let terms = Terms { model: args.model, engine: args.engine, ..Terms::default() };
     let budget = Arc::new(Budget::new(None, None));
     let view = Arc::new(View::new(false, Limits::default()));
     let (mind, engine) = session::mind(&RunId("plan".into()), &terms, settings, budget, view.clone())?;

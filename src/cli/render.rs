@@ -123,9 +123,15 @@ pub fn shorten(text: &str, n_chars: usize) -> String {
     }
 }
 
-/// The text without control characters: what a file or a model says must not steer the terminal.
+/// The text without control characters and marks of direction: what a file or a model says must not steer the terminal,
+/// nor read as something that it is not.
 pub fn clean(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
+    let steers = |c: char| match c {
+        '\n' | '\t' => false,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        other => other.is_control(),
+    };
+    text.replace("\r\n", "\n").replace(steers, "\u{fffd}")
 }
 
 /// A number with a comma between thousands.

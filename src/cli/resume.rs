@@ -1,8 +1,8 @@
-//! `partita resume`: goes on with a run from its journal.
+//! `partita resume`: goes on with a run from its journal. What it shares with `answer` is here.
 
 use super::session::{Session, Terms};
 use super::{Failure, Kind, Settings};
-use crate::orchestrate::{self, Event, Phase, State};
+use crate::orchestrate::{self, Event, State};
 use crate::store::{Entry, Store};
 
 /// Go on with a run that was interrupted or waits for an answer
@@ -11,6 +11,13 @@ pub struct Args {
     /// The run's id, a unique prefix of it, or `last`
     #[arg(value_name = "RUN")]
     pub run: String,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// How a run is gone on with.
+#[derive(Debug, clap::Args)]
+pub struct Manner {
     /// Never ask: record an assumption instead, and allow the writes that the goal calls for
     #[arg(long)]
     pub yes: bool,
@@ -24,36 +31,58 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
+    let mut session = open(&args.run, args.manner, settings)?;
+    session.take_in(vec![Event::Resumed])?;
+    session.reopen()?;
+    session.carry_out(settings)
+}
+
+/// A run that is not over, taken for this process, as its journal has it.
+///
+/// # Errors
+/// [`Kind::Usage`] if it is over; those of the store.
+pub fn open(wanted: &str, manner: Manner, settings: &Settings) -> Result<Session, Failure> {
     let store = Store::open(&settings.home)?;
-    let id = store.find_run(&args.run)?;
+    let id = store.find_run(wanted)?;
     let lock = store.lock_run(&id)?;
     let row = store.run(&id)?;
-    let mut events = orchestrate::load(&store, &id).map_err(|error| Failure::from_error(Kind::Machine, &error))?;
+    let events = orchestrate::load(&store, &id).map_err(|error| Failure::from_error(Kind::Machine, &error))?;
     let mut terms: Terms = serde_json::from_value(row.settings).unwrap_or_default();
-    terms.yes |= args.yes;
-    terms.model = args.model.or(terms.model);
+    terms.yes |= manner.yes;
+    terms.model = manner.model.or(terms.model);
     // With an answer but no status it was killed between the two: going on sets the status and reports.
     if ["completed", "failed"].contains(&row.status.as_str()) {
         return Err(
             Failure::new(Kind::Usage, format!("run {id} is over: {}", row.status)).hint(format!("partita show {id}"))
         );
     }
-    let mut news = vec![Event::Resumed];
-    news.extend(reopened(&events));
-    for event in news {
-        let mut body = serde_json::to_value(&event).unwrap_or_default();
-        let kind = body.as_object_mut().and_then(|fields| fields.remove("kind"));
-        let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
-        store.append_all(&id, &[Entry { kind: &kind, step: event.step(), body: &body }])?;
-        events.push(event);
-    }
     let (goal, workspace) = (row.goal, row.workspace);
-    Session { id, goal, workspace, terms, store, lock, events, json: args.json }.carry_out(settings)
+    Ok(Session { id, goal, workspace, terms, store, lock, events, json: manner.json })
 }
 
-/// Open questions are put again.
-fn reopened(events: &[Event]) -> Vec<Event> {
-    let state = State::fold(events);
-    let asking = state.steps.iter().filter(|step| step.phase == Phase::Asking);
-    asking.map(|step| Event::Reopened { step: step.step.id }).collect()
+impl Session {
+    /// Journals what happened between the run's processes.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn take_in(&mut self, news: Vec<Event>) -> Result<(), Failure> {
+        for event in news {
+            let mut body = serde_json::to_value(&event).unwrap_or_default();
+            let kind = body.as_object_mut().and_then(|fields| fields.remove("kind"));
+            let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
+            self.store.append_all(&self.id, &[Entry { kind: &kind, step: event.step(), body: &body }])?;
+            self.events.push(event);
+        }
+        Ok(())
+    }
+
+    /// Open questions are put again: there may be somebody at the terminal now.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn reopen(&mut self) -> Result<(), Failure> {
+        let state = State::fold(&self.events);
+        let reopened = state.open_questions().map(|(step, _)| Event::Reopened { step }).collect();
+        self.take_in(reopened)
+    }
 }

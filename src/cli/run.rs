@@ -24,6 +24,12 @@ pub struct Args {
     /// Never ask: record an assumption instead, and allow the writes that the goal calls for
     #[arg(long)]
     pub yes: bool,
+    /// Ask before every step that reads or runs something, and before every change; with no terminal the run waits
+    #[arg(long, conflicts_with_all = ["yes", "read_only"])]
+    pub ask: bool,
+    /// Write nothing and run nothing: plan with tools that read, and tell the results
+    #[arg(long)]
+    pub read_only: bool,
     /// Print exactly one JSON object on stdout, at the end
     #[arg(long)]
     pub json: bool,
@@ -39,6 +45,12 @@ pub struct Args {
     /// Stop after this many steps
     #[arg(long, value_name = "N")]
     pub max_steps: Option<u32>,
+    /// Show the planner and the steps what worked in earlier runs
+    #[arg(long, conflicts_with = "no_memory")]
+    pub memory: bool,
+    /// Neither show what worked in earlier runs nor remember what works in this one
+    #[arg(long)]
+    pub no_memory: bool,
     #[command(flatten)]
     engine: KeepingArgs,
 }
@@ -46,27 +58,32 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let workspace = session::workspace(&args.workspace)?;
-    let plan = args.plan.as_deref().map(read_plan).transpose()?;
-    let terms = Terms {
+    let mut terms = Terms {
         model: args.model,
         yes: args.yes,
+        ask: args.ask,
+        read_only: args.read_only,
         max_minutes: args.max_minutes,
         max_tokens: args.max_tokens,
         max_steps: args.max_steps,
-        plan,
+        memory: args.memory,
+        no_memory: args.no_memory,
+        plan: None,
         engine: args.engine,
     };
+    let registry = Registry::builtin().permitted(&terms.permissions(settings)?);
+    terms.plan = args.plan.as_deref().map(|path| read_plan(path, &registry)).transpose()?;
     session::begin(&args.goal, workspace, terms, args.json, settings)?.carry_out(settings)
 }
 
 /// The steps of a plan file, checked as far as it can be without running it.
-fn read_plan(path: &Path) -> Result<Vec<Step>, Failure> {
+fn read_plan(path: &Path, registry: &Registry) -> Result<Vec<Step>, Failure> {
     let about = |error: &dyn std::error::Error| {
         Failure::new(Kind::Usage, format!("plan {}: {error}", path.display()))
             .hint("`partita plan --json GOAL` prints a plan of the right shape")
     };
     let text = std::fs::read_to_string(path).map_err(|error| about(&error))?;
     let steps = parse_plan(&text, StepId(1)).map_err(|error| about(&error))?;
-    check_plan(&steps, &[], &Registry::builtin()).map_err(|error| about(&error))?;
+    check_plan(&steps, &[], registry).map_err(|error| about(&error))?;
     Ok(steps)
 }

@@ -12,13 +12,13 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::loading::KeepingArgs;
 use super::view::{Limits, View};
-use super::{Failure, Kind, Settings, loading, render};
+use super::{Failure, Kind, Settings, config, loading, render};
 use crate::engine::Engine;
 use crate::orchestrate::{
-    self, Budget, EngineMind, Event, Mind, Options, Outcome, Run, State, Stats, Status, Step, drive,
+    self, Budget, EngineMind, Event, Mind, Options, Outcome, Recollection, Run, State, Stats, Status, Step, drive,
 };
 use crate::store::{NewRun, RunLock, Store};
-use crate::tool::{Registry, Workspace};
+use crate::tool::{Mode, Permissions, Registry, Workspace};
 use crate::types::RunId;
 
 /// How a run was started; kept in the journal so that `resume` goes on in the same way.
@@ -29,6 +29,14 @@ pub struct Terms {
     pub model: Option<String>,
     /// Never ask.
     pub yes: bool,
+    /// Ask before every effect.
+    pub ask: bool,
+    /// Only read.
+    pub read_only: bool,
+    /// Show what worked in earlier runs.
+    pub memory: bool,
+    /// Neither show nor remember.
+    pub no_memory: bool,
     /// Limit of time.
     pub max_minutes: Option<f64>,
     /// Limit of tokens.
@@ -89,11 +97,37 @@ pub fn begin(
         return Err(Failure::new(Kind::Usage, "the goal is empty").hint("say what is to be done: partita run \"GOAL\""));
     }
     let store = Store::open(&settings.home)?;
+    terms.permissions(settings)?; // settings that cannot be read are told before there is a run
     let model = terms.model.clone().unwrap_or_else(|| "default".into());
     let kept = serde_json::to_value(&terms).unwrap_or_default();
     let id = store.create_run(&NewRun { goal, workspace: &workspace, model: &model, settings: &kept })?;
     let lock = store.lock_run(&id)?;
     Ok(Session { id, goal: goal.to_owned(), workspace, terms, store, lock, events: Vec::new(), json })
+}
+
+impl Terms {
+    /// What the tools of the run may do: as it was started, and as the person's settings are now.
+    ///
+    /// # Errors
+    /// Those of the settings.
+    pub fn permissions(&self, settings: &Settings) -> Result<Permissions, Failure> {
+        let mode = match self {
+            Self { read_only: true, .. } => Mode::ReadOnly,
+            Self { yes: true, .. } => Mode::Yes,
+            Self { ask: true, .. } => Mode::Ask,
+            _ => Mode::Ordinary,
+        };
+        Ok(Permissions { mode, tools: config::load(&settings.home)?.tools })
+    }
+}
+
+/// Files and folders of the program's own that a run must leave alone if they lie in its workspace: what it wrote there
+/// would decide what later runs may do.
+fn own_paths(home: &Path, workspace: &Path) -> Vec<PathBuf> {
+    const NAMES: [&str; 7] =
+        [config::FILE_NAME, "partita.db", "partita.db-wal", "partita.db-shm", "models", "kv", "locks"];
+    let home = home.canonicalize().unwrap_or_else(|_| home.to_owned());
+    if home == workspace { NAMES.iter().map(|name| home.join(name)).collect() } else { vec![home] }
 }
 
 impl Session {
@@ -111,12 +145,13 @@ impl Session {
         if is_json {
             render::json_to_stdout(&report(&id, &outcome, &stats))?;
         } else if !outcome.answer.is_empty() {
-            render::to_stdout(&outcome.answer)?;
+            render::to_stdout(&render::clean(&outcome.answer))?;
         }
         verdict(&id, &outcome)
     }
 
     fn play(self, settings: &Settings) -> Result<(Outcome, Arc<View>, RunLock), Failure> {
+        let permissions = self.terms.permissions(settings)?;
         let time = self.terms.max_minutes.map(|minutes| Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));
         let view = Arc::new(View::new(!self.terms.yes, Limits { time, tokens: self.terms.max_tokens }));
         let budget = Arc::new(Budget::new(time, self.terms.max_tokens));
@@ -124,17 +159,16 @@ impl Session {
         let policy = orchestrate::policy(&self.goal, &self.events, self.terms.yes);
         let workspace =
             Workspace::open(&self.workspace, policy).map_err(|error| Failure::from_error(Kind::Usage, &error))?;
-        let options = Options {
-            yes: self.terms.yes,
-            plan: self.terms.plan.clone(),
-            max_steps: self.terms.max_steps,
-            ..Options::default()
-        };
+        workspace.fence(&own_paths(&settings.home, workspace.root()));
+        let registry = Registry::builtin().permitted(&permissions);
+        let (plan, max_steps) = (self.terms.plan.clone(), self.terms.max_steps);
+        let recollection = Recollection { keeps: !self.terms.no_memory, shows: self.terms.memory };
+        let options = Options { yes: self.terms.yes, plan, max_steps, permissions, recollection, ..Options::default() };
         let run = Arc::new(Run {
             id: self.id.clone(),
             goal: self.goal.clone(),
             workspace,
-            registry: Registry::builtin(),
+            registry,
             mind,
             budget,
             options,
@@ -207,7 +241,7 @@ fn verdict(id: &RunId, outcome: &Outcome) -> Result<(), Failure> {
             Err(Failure::new(Kind::GoalFailed, what).hint(format!("partita show {id}")))
         }
         Status::NeedsInput => Err(Failure::new(Kind::NeedsInput, "the run waits for an answer")
-            .hint(format!("answer it on a terminal, or let it assume: partita resume {id} --yes"))),
+            .hint(format!("partita answer {id} \"TEXT\", or let it assume: partita resume {id} --yes"))),
         Status::Interrupted => {
             Err(Failure::new(Kind::Interrupted, "interrupted").hint(format!("go on with: partita resume {id}")))
         }

@@ -46,6 +46,8 @@ pub struct View {
     began: Instant,
     limits: Limits,
     live: Mutex<Live>,
+    /// One question at a time, or nobody knows which one an answer is for.
+    asking: Mutex<()>,
 }
 
 impl View {
@@ -53,7 +55,8 @@ impl View {
     pub fn new(may_ask: bool, limits: Limits) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let may_ask = may_ask && is_terminal && std::io::stdin().is_terminal();
-        Self { style: Style::stderr(), is_terminal, may_ask, began: Instant::now(), limits, live: Mutex::default() }
+        let (live, asking) = (Mutex::default(), Mutex::default());
+        Self { style: Style::stderr(), is_terminal, may_ask, began: Instant::now(), limits, live, asking }
     }
 
     /// Tells what went wrong and cost nothing but time.
@@ -161,6 +164,7 @@ impl Observer for View {
         if !self.may_ask {
             return None;
         }
+        let _turn = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         self.line(Some(Tone::Notice), &format!("? {}", render::clean(question)));
         let mut answer = String::new();
         let n_bytes = std::io::stdin().lock().read_line(&mut answer).ok()?;

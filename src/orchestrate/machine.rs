@@ -53,6 +53,15 @@ pub struct Failure {
     pub tried: String,
 }
 
+/// Something that the person was asked about a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// As it was asked.
+    pub text: String,
+    /// What the person said, or what was assumed.
+    pub answer: Option<String>,
+}
+
 /// A step and what became of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepState {
@@ -66,8 +75,8 @@ pub struct StepState {
     pub failures: Vec<Failure>,
     /// Its result, once proposed.
     pub output: Option<Output>,
-    /// The person's answer to its question.
-    pub answer: Option<String>,
+    /// What the person was asked about it, oldest first.
+    pub questions: Vec<Question>,
 }
 
 /// A run, as far as its events tell.
@@ -171,6 +180,12 @@ impl State {
         self.steps.iter_mut().find(|state| state.step.id == id)
     }
 
+    /// The questions that wait for the person, by step.
+    pub fn open_questions(&self) -> impl Iterator<Item = (StepId, &str)> {
+        let asking = self.steps.iter().filter(|state| state.phase == Phase::Asking);
+        asking.filter_map(|state| Some((state.step.id, state.questions.last()?.text.as_str())))
+    }
+
     /// The id that the next new step gets.
     pub fn next_id(&self) -> StepId {
         StepId(self.steps.len() as u32 + 1)
@@ -189,7 +204,7 @@ impl State {
             Event::Expanded { step, steps } => self.expanded(*step, steps),
             Event::Reopened { step } => {
                 if let Some(state) = self.find_mut(*step).filter(|state| state.phase == Phase::Asking) {
-                    state.phase = Phase::Waiting;
+                    state.go_on();
                 }
             }
             Event::PlanFailed { error } => {
@@ -203,9 +218,11 @@ impl State {
             }
             Event::StepDone { step } => self.done(*step),
             Event::StepFailed { step, error, tried, fatal, .. } => self.failed(*step, error, tried, *fatal),
-            Event::Asked { step, .. } => {
+            Event::Asked { step, question } => {
                 if let Some(state) = self.find_mut(*step) {
                     state.phase = Phase::Asking;
+                    state.questions.retain(|other| other.answer.is_some() || other.text != *question);
+                    state.questions.push(Question { text: question.clone(), answer: None });
                 }
             }
             Event::Answered { step, answer, assumed } => self.answered(*step, answer, *assumed),
@@ -291,7 +308,14 @@ impl State {
 
     fn answered(&mut self, id: StepId, answer: &str, assumed: bool) {
         if let Some(state) = self.find_mut(id) {
-            (state.phase, state.answer) = (Phase::Waiting, Some(answer.to_owned()));
+            match state.questions.iter_mut().rev().find(|question| question.answer.is_none()) {
+                Some(question) => question.answer = Some(answer.to_owned()),
+                None => {
+                    let text = state.step.task.clone();
+                    state.questions.push(Question { text, answer: Some(answer.to_owned()) });
+                }
+            }
+            state.go_on();
         }
         if assumed {
             self.assumptions.push(answer.to_owned());
@@ -378,7 +402,24 @@ impl State {
 
 impl StepState {
     fn new(step: Step, round: u32) -> Self {
-        Self { step, round, phase: Phase::Waiting, failures: Vec::new(), output: None, answer: None }
+        Self { step, round, phase: Phase::Waiting, failures: Vec::new(), output: None, questions: Vec::new() }
+    }
+
+    /// The answer to a question, if it was asked and answered.
+    pub fn answer_to(&self, question: &str) -> Option<&str> {
+        let asked = self.questions.iter().rev().filter(|asked| asked.text == question);
+        asked.filter_map(|asked| asked.answer.as_deref()).next()
+    }
+
+    /// The file that its result was saved in, or is to be.
+    pub fn saved_in(&self) -> Option<&str> {
+        let is_withheld = self.output.as_ref().is_some_and(|output| output.changes.is_empty());
+        self.step.file().filter(|_| !is_withheld)
+    }
+
+    /// A question holds it up no longer: it is begun, or the changes of its result are made.
+    fn go_on(&mut self) {
+        self.phase = if self.output.is_some() { Phase::Proposed } else { Phase::Waiting };
     }
 
     /// Whether nothing more will be done for it.

@@ -201,17 +201,23 @@ fn describe_table(path: &str, peek: &table::Peek) -> String {
             format!("{name}{kind}{examples}")
         })
         .collect();
+    // A cell may hold line breaks, and must not pass for a line of ours.
+    let columns = one_line(&columns.join(", "));
     let bad = if peek.n_bad == 0 { String::new() } else { format!(", {} of them damaged", peek.n_bad) };
-    let mut text = format!("- {path}: table, {} rows{bad}; columns: {}", peek.n_rows, columns.join(", "));
+    let mut text = format!("- {path}: table, {} rows{bad}; columns: {columns}", peek.n_rows);
     for row in peek.first_rows.iter().take(2) {
         let cells: Vec<String> = row.iter().map(crate::tool::format::cell_text).collect();
-        text.push_str(&format!("\n    {}", clip(&cells.join(", "), 160)));
+        text.push_str(&format!("\n    {}", clip(&one_line(&cells.join(", ")), 160)));
     }
     text
 }
 
 fn indent(text: &str) -> String {
     text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn clip(text: &str, max_chars: usize) -> String {

@@ -1,4 +1,5 @@
-//! The journal: every run and every event of it, in one SQLite file that survives a kill at any moment.
+//! The journal: every run and every event of it, in one SQLite file that survives a kill at any moment; and beside it the
+//! examples that runs leave to later ones.
 //!
 //! Invariants: an event is on disk when [`Store::append`] returns; events are numbered 1, 2, 3, … within
 //! their run and never change or vanish (triggers of the schema hold this against any writer); one process
@@ -10,6 +11,7 @@
 
 mod blob;
 mod error;
+mod example;
 mod lock;
 mod schema;
 
@@ -25,6 +27,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use error::Error;
+pub use example::{Example, NewExample};
 pub use lock::RunLock;
 
 use crate::types::{RunId, StepId};

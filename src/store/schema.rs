@@ -25,7 +25,9 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 /// The schema that this build reads and writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [FIRST, EXAMPLES];
+
+const FIRST: &str = "
     CREATE TABLE runs (
         id          TEXT PRIMARY KEY,
         created_ms  INTEGER NOT NULL,
@@ -63,7 +65,22 @@ const MIGRATIONS: [&str; 1] = ["
     BEGIN SELECT raise(ABORT, 'the journal is append-only: contents are not changed'); END;
     CREATE TRIGGER blobs_last BEFORE DELETE ON blobs
     BEGIN SELECT raise(ABORT, 'the journal is append-only: contents are not deleted'); END;
-"];
+";
+
+const EXAMPLES: &str = "
+    CREATE TABLE examples (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        words       TEXT NOT NULL,
+        task        TEXT NOT NULL,
+        tool        TEXT NOT NULL,
+        arguments   TEXT NOT NULL,
+        created_ms  INTEGER NOT NULL,
+        used_ms     INTEGER NOT NULL,
+        n_used      INTEGER NOT NULL,
+        UNIQUE (task, tool, arguments)
+    ) STRICT;
+    CREATE INDEX examples_by_use ON examples (used_ms);
+";
 
 /// Opens the file, creating it where it is missing, and brings its schema up to date.
 ///

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Entry, Error, NewRun, Record, Store, schema};
+use super::{Entry, Error, NewExample, NewRun, Record, Store, schema};
 use crate::types::{RunId, StepId};
 
 fn home() -> TempDir {
@@ -217,7 +217,7 @@ fn a_file_that_cannot_be_used_is_explained() {
             filled(home);
             raw(home).execute_batch("PRAGMA user_version = 9").unwrap();
         },
-        "DB has schema 9, this program knows schemas up to 1: a newer partita wrote it",
+        "DB has schema 9, this program knows schemas up to 2: a newer partita wrote it",
     );
     check_refused(
         |home| std::fs::create_dir(home.path().join(schema::FILE_NAME)).unwrap(),
@@ -315,4 +315,47 @@ fn processes_that_start_together_share_a_new_home() {
         assert_eq!(runs.len(), 6);
         assert!(runs.iter().all(|row| store.events(&row.id).unwrap().len() == 5));
     }
+}
+
+// -- examples ----------------------------------------------------------------------------------------
+
+fn example(task: &str) -> NewExample<'_> {
+    NewExample { words: "sum it", task, tool: "calculate", arguments: "{}" }
+}
+
+fn tasks(store: &Store) -> Vec<String> {
+    store.examples().unwrap().into_iter().map(|example| example.task).collect()
+}
+
+#[test]
+fn what_was_not_used_for_longest_is_forgotten_first() {
+    let home = home();
+    let store = Store::open(home.path()).unwrap();
+    let wait = || std::thread::sleep(std::time::Duration::from_millis(3));
+    store.remember(&["a", "b", "c"].map(example), 3).unwrap();
+    wait();
+    store.remember(&[example("a")], 3).unwrap();
+    let b = store.examples().unwrap().into_iter().find(|example| example.task == "b").unwrap();
+    store.touch_examples(&[b.id]).unwrap();
+    wait();
+    store.remember(&[example("d")], 3).unwrap();
+    assert_eq!(tasks(&store), ["d", "b", "a"], "the newest first, without the one that nobody used");
+    let used: Vec<i64> = store.examples().unwrap().iter().map(|example| example.n_used).collect();
+    assert_eq!(used, [0, 1, 1]);
+
+    assert_eq!(store.forget_examples(Some(b.id)).unwrap(), 1);
+    assert_eq!(store.forget_examples(Some(b.id)).unwrap(), 0);
+    assert_eq!(tasks(&store), ["d", "a"]);
+    assert_eq!(store.forget_examples(None).unwrap(), 2);
+    assert_eq!(tasks(&store), [""; 0]);
+}
+
+#[test]
+fn a_journal_without_examples_gets_room_for_them() {
+    let home = home();
+    let run = new_run(&Store::open(home.path()).unwrap());
+    raw(&home).execute_batch("DROP TABLE examples; PRAGMA user_version = 1").unwrap();
+    let store = Store::open(home.path()).unwrap();
+    store.remember(&[example("a")], 9).unwrap();
+    assert_eq!((tasks(&store), store.run(&run).unwrap().id), (vec!["a".to_owned()], run));
 }

@@ -182,7 +182,7 @@ pub mod testing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Registry;
+    use super::super::{Effect, Registry};
     use super::testing::{check, workspace};
     use super::*;
 
@@ -217,6 +217,11 @@ mod tests {
             for required in schema["required"].as_array().unwrap() {
                 assert!(properties.contains_key(required.as_str().unwrap()), "{name}: {required}");
             }
+            let has = |kind: &str| properties.values().any(|property| property["x-path"] == kind);
+            assert!(!has("new") || tool.spec().writes(), "{name} has a path to write and does not say that it writes");
+            let reads = tool.spec().effects.contains(&Effect::Reads);
+            assert!(!has("pattern") || reads, "{name} has names to read and does not say that it reads");
+            assert!(!tool.spec().effects.contains(&Effect::Network), "{name}: nothing built in leaves the machine");
             for (property, schema) in properties {
                 assert!(schema["description"].is_string(), "{name}.{property} has no description");
                 let is_bounded =

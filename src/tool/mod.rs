@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod format;
+pub mod permission;
 pub mod table;
 pub mod workspace;
 
@@ -28,6 +29,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+pub use permission::{Effect, Leave, Mode, Permissions};
 pub use table::Table;
 pub use workspace::{Applied, Change, Entry, Policy, Verdict, Workspace};
 
@@ -102,8 +104,15 @@ pub struct Spec {
     /// carry `"x-path": "existing"`, paths to be written `"x-path": "new"`: the orchestrator turns the
     /// first into enumerations.
     pub schema: Json,
+    /// What a call does besides giving a value; changes of files are proposed by it and made later.
+    pub effects: &'static [Effect],
+}
+
+impl Spec {
     /// Whether a call can return [`Change`]s.
-    pub writes: bool,
+    pub fn writes(&self) -> bool {
+        self.effects.contains(&Effect::Writes)
+    }
 }
 
 /// What a call may use besides its arguments.
@@ -168,6 +177,12 @@ impl Registry {
         tools.extend(json::tools());
         tools.extend(convert::tools());
         Self { tools }
+    }
+
+    /// Without the tools that may not be used at all.
+    pub fn permitted(mut self, permissions: &Permissions) -> Self {
+        self.tools.retain(|tool| permissions.leave(tool.spec().name, tool.spec().effects) != Leave::Deny);
+        self
     }
 
     /// All tools, in the order in which they are shown to the planner.

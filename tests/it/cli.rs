@@ -35,15 +35,21 @@ fn check_refused(args: &[&str], code: i32, wants: &[&str]) {
 fn help_names_every_option_of_the_contract() {
     let home = tempfile::tempdir().unwrap();
     for (command, wants) in [
-        (&[][..], &["run", "plan", "resume", "generate", "models", "runs", "show", "bench", "130 interrupted"][..]),
+        (
+            &[][..],
+            &["run", "plan", "resume", "answer", "generate", "models", "runs", "show", "bench", "130 interrupted"][..],
+        ),
         (
             &["run"],
             &["<GOAL>", "--workspace <DIR>", "--model <NAME|PATH>", "--yes", "--offline", "--json", "--plan <FILE>"],
         ),
         (&["run"], &["--max-minutes <N>", "--max-tokens <N>", "--max-steps <N>", "--home <DIR>", "PARTITA_HOME"]),
+        (&["run"], &["--ask", "--read-only", "--yes", "--memory", "--no-memory"]),
+        (&["answer"], &["<RUN>", "<TEXT>", "--yes", "--json"]),
         (&["plan"], &["<GOAL>", "--workspace <DIR>", "--model <NAME|PATH>", "--json", "--grammar"]),
         (&["resume"], &["<RUN>", "--yes", "--json", "--offline"]),
         (&["generate"], &["[PROMPT]", "--model <NAME|PATH>", "--json", "--schema"]),
+        (&["memory"], &["list", "export", "forget"]),
         (&["models"], &["list", "pull", "verify", "show", "rm"]),
         (&["runs"], &["--json", "--limit <N>"]),
         (&["show"], &["<RUN>", "--json", "--full"]),

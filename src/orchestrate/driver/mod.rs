@@ -7,7 +7,9 @@
 
 mod execute;
 pub mod mind;
+mod permission;
 pub mod planner;
+mod recollection;
 mod summary;
 
 use std::collections::BTreeSet;
@@ -16,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use mind::{Budget, Mind};
+pub use recollection::Recollection;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::brief::{self, Unmet};
@@ -26,7 +29,7 @@ use super::plan::Step;
 use super::requirement::{self, Standing};
 use super::survey::survey;
 use crate::store::{self, Store};
-use crate::tool::{self, Policy, Registry, Workspace};
+use crate::tool::{self, Permissions, Policy, Registry, Workspace};
 use crate::types::{RunId, StepId};
 
 /// What a run may do and how.
@@ -42,6 +45,10 @@ pub struct Options {
     pub width: Option<usize>,
     /// What is left out, for a measurement.
     pub without: Vec<Mechanism>,
+    /// What tools may do.
+    pub permissions: Permissions,
+    /// What is taken from earlier runs and left to later ones.
+    pub recollection: Recollection,
 }
 
 impl Options {
@@ -224,6 +231,9 @@ pub async fn drive(run: Arc<Run>, mut events: Vec<Event>, stop: UnboundedReceive
     let status = end.map_or(Status::Interrupted, Status::from);
     let label = serde_json::to_value(status).ok().and_then(|value| value.as_str().map(str::to_owned));
     run.store.set_status(&run.id, label.as_deref().unwrap_or("failed"))?;
+    if status == Status::Completed {
+        recollection::keep(&run, &state, &events);
+    }
     Ok(outcome(&run, status, state, events))
 }
 
@@ -352,8 +362,16 @@ async fn act(journal: Arc<Journal>, state: State, action: Action) {
     match action {
         Action::Survey => look(&journal),
         Action::Plan { round } => planner::plan(&journal, &state, round).await,
-        Action::Execute { step, attempt } => execute::execute(&journal, &state, step, attempt).await,
-        Action::Commit { step } => commit(&journal, &state, step),
+        Action::Execute { step, attempt } => {
+            if permission::may_begin(&journal, &state, step) {
+                execute::execute(&journal, &state, step, attempt).await;
+            }
+        }
+        Action::Commit { step } => {
+            if permission::may_change(&journal, &state, step) {
+                commit(&journal, &state, step);
+            }
+        }
         Action::Check => check(&journal, &state),
         Action::Summarize => summary::summarize(&journal, &state).await,
         Action::End(_) => {}
@@ -373,7 +391,7 @@ fn look(journal: &Journal) {
     match survey(&run.workspace, &brief, &run.goal) {
         Ok(found) => {
             journal.emit(Event::Briefed { brief });
-            journal.emit(Event::Surveyed { text: found.text, paths });
+            journal.emit(Event::Surveyed { text: found.text + &recollection::for_plan(run), paths });
         }
         Err(error) => journal.emit(Event::Summarized { answer: format!("The workspace cannot be read: {error}.") }),
     }
@@ -417,10 +435,8 @@ fn check(journal: &Journal, state: &State) {
 }
 
 fn outcome(run: &Run, status: Status, state: State, events: Vec<Event>) -> Outcome {
-    let question = events.iter().rev().find_map(|event| match event {
-        Event::Asked { question, .. } if status == Status::NeedsInput => Some(question.clone()),
-        _ => None,
-    });
+    let question = state.open_questions().next().filter(|_| status == Status::NeedsInput);
+    let question = question.map(|(_, question)| question.to_owned());
     let answer = state.answer.clone().or_else(|| question.clone()).unwrap_or_default();
     let artifacts = artifacts(run, &events);
     let steps = state.steps.into_iter().map(|state| state.step).collect();

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Journal;
 use super::mind::{self, Call, Mind, Reply};
+use super::{Journal, permission};
 use crate::orchestrate::brief::{self, Brief, Deliverable};
 use crate::orchestrate::clause;
 use crate::orchestrate::event::Event;
@@ -55,6 +55,9 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
             Ok(()) => Event::Planned { round, steps: steps.clone() },
             Err(error) => Event::PlanFailed { error: error.to_string() },
         });
+    }
+    if let Some(error) = permission::end_of_planning(run, state) {
+        return journal.emit(Event::PlanFailed { error });
     }
     if round > 0 && !run.options.has(Mechanism::Replan) {
         return journal.emit(Event::PlanFailed { error: "nothing is planned again".into() });

@@ -1,7 +1,7 @@
 //! The answer that the person reads: written by the model from the results, completed by code.
 
-use super::Journal;
 use super::mind::{self, Call};
+use super::{Journal, permission};
 use crate::orchestrate::event::Event;
 use crate::orchestrate::ground;
 use crate::orchestrate::machine::{Phase, State, StepState};
@@ -27,6 +27,7 @@ pub async fn summarize(journal: &Journal, state: &State) {
         Ok(text) if !text.is_empty() => complete(text, state),
         _ => by_code(state),
     };
+    let answer = permission::closing(journal.run(), state, answer);
     journal.emit(Event::Summarized { answer });
 }
 
@@ -113,7 +114,7 @@ fn of_steps(state: &State, n: usize) -> String {
         let head = format!("[{}] {}", step.step.id, step.step.task);
         let from: Vec<&str> = step.step.paths().collect();
         let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", ")) };
-        let into = step.step.file().map(|path| format!("{from} (saved in {path})")).unwrap_or(from);
+        let into = step.saved_in().map(|path| format!("{from} (saved in {path})")).unwrap_or(from);
         match (&step.output, step.phase) {
             (Some(output), Phase::Done) => {
                 let left = room.saturating_sub(text.chars().count()).min(SHOWN_EACH);
@@ -180,7 +181,7 @@ fn by_code(state: &State) -> String {
     let mut text = String::new();
     for step in state.steps.iter().filter(|step| step.phase == Phase::Done) {
         let value = step.output.as_ref().map(|output| output.value.preview(400)).unwrap_or_default();
-        let into = step.step.file().map(|path| format!(" (saved in {path})")).unwrap_or_default();
+        let into = step.saved_in().map(|path| format!(" (saved in {path})")).unwrap_or_default();
         text.push_str(&format!("{}{into}: {}\n", step.step.task, value.trim()));
     }
     text.push_str(&shortfalls(state).join("\n"));

@@ -1,7 +1,11 @@
 //! Runs with a real journal and a real workspace under a model that is a script: what is durable when, what a panic,
 //! a limit, a refusal or a broken journal leaves, and how a run goes on from there.
 
+mod injection;
+mod permission;
+mod recollection;
 mod rig;
+mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -154,13 +158,13 @@ fn break_journal(rig_home: &std::path::Path, is_broken: bool) {
     .unwrap();
 }
 
-#[test]
-fn a_run_whose_journal_breaks_after_any_event_goes_on_to_the_same_end() {
-    let whole = Rig::new(CHORE_GOAL, CHORE_FILES);
-    let n_events = whole.play(Setup { plan: chores(), ..Setup::default() }).unwrap().events.len();
-    assert!(n_events > 40, "{n_events} events");
+/// Breaks the journal after every one of a run's events in turn, mends it, goes on, and compares the end.
+fn check_breaks(goal: &str, files: &[(&str, &str)], setup: impl Fn() -> Setup, after: &BTreeMap<String, String>) {
+    let whole = Rig::new(goal, files);
+    let n_events = whole.play(setup()).unwrap().events.len();
+    assert!(n_events > 20, "{n_events} events");
     for n in 0..n_events {
-        let rig = Rig::new(CHORE_GOAL, CHORE_FILES);
+        let rig = Rig::new(goal, files);
         let home = rig.home.path().to_owned();
         if n == 0 {
             break_journal(&home, true);
@@ -174,17 +178,54 @@ fn a_run_whose_journal_breaks_after_any_event_goes_on_to_the_same_end() {
                 }
             }
         };
-        let broken = rig.play(Setup { plan: chores(), on_event: Arc::new(on_event), ..Setup::default() });
+        let broken = rig.play(Setup { on_event: Arc::new(on_event), ..setup() });
         let error = broken.expect_err("the journal is broken");
         assert!(matches!(error, Error::Store(_)), "after {n} events: {error}");
         assert_eq!(rig.events().len(), n, "events of a broken journal");
-        assert_eq!(unaccounted(&rig, CHORE_FILES), Vec::<String>::new(), "after {n} events");
+        assert_eq!(unaccounted(&rig, files), Vec::<String>::new(), "after {n} events");
         break_journal(&home, false);
-        let outcome = rig.play(Setup { plan: chores(), ..Setup::default() }).unwrap();
+        let outcome = rig.play(setup()).unwrap();
         assert_eq!(outcome.status, Status::Completed, "after {n} events: {}", outcome.answer);
-        assert_eq!(rig.files(), after_chores(), "after {n} events");
+        assert_eq!(&rig.files(), after, "after {n} events");
         assert_nothing_is_done_twice(&outcome.events);
     }
+}
+
+#[test]
+fn a_run_whose_journal_breaks_after_any_event_goes_on_to_the_same_end() {
+    check_breaks(CHORE_GOAL, CHORE_FILES, || Setup { plan: chores(), ..Setup::default() }, &after_chores());
+}
+
+#[test]
+fn a_run_that_breaks_while_items_are_in_flight_goes_on_to_the_same_end() {
+    let goal = "Summarize each file in notes into the folder short, copy each line of list.txt to log.txt and write a letter \
+                to letter.txt.";
+    let files = [("list.txt", "one\ntwo\n"), ("notes/a.txt", "The sea.\n"), ("notes/b.txt", "The hill.\n")];
+    let say = |call: &Call| {
+        let said = &call.messages.last().unwrap().content;
+        let item = ["one", "two"].into_iter().find(|item| said.contains(&format!("\n{item}\n")));
+        let arguments = || json!({"path": "log.txt", "content": item.expect("an item is shown")}).to_string();
+        Some(if call.purpose == "arguments" { arguments() } else { ordinary(call) })
+    };
+    let setup = || {
+        let mut steps = plan(&[
+            ("short/*", "write", &[], Json::Null),
+            ("later", "append_file", &[], Json::Null),
+            ("letter.txt", "write", &["$1"], Json::Null),
+        ])
+        .unwrap();
+        steps[0].each = Some("file in notes".into());
+        steps[1].each = Some("line of list.txt".into());
+        Setup { plan: Some(steps), say: Arc::new(say), ..Setup::default() }
+    };
+    let made = [
+        ("letter.txt", "The text of write.\n"),
+        ("log.txt", "one\ntwo"),
+        ("short/a.txt", "The text of write.\n"),
+        ("short/b.txt", "The text of write.\n"),
+    ];
+    let after = files.iter().chain(&made).map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+    check_breaks(goal, &files, setup, &after);
 }
 
 #[test]

@@ -286,7 +286,7 @@ fn assumptions_are_kept() {
         events(&state, line).iter().for_each(|event| state.apply(event));
     }
     assert_eq!(state.assumptions, ["a"]);
-    assert_eq!(state.find(StepId(2)).unwrap().answer.as_deref(), Some("a"));
+    assert_eq!(state.find(StepId(2)).unwrap().questions[0].answer.as_deref(), Some("a"));
 }
 
 #[test]
@@ -300,6 +300,43 @@ fn a_sub_goal_waits_for_its_parts_and_fails_with_them() {
          ok 2                 -> check",
     );
     check("plan 1/goal 2<1\n expand 1 3 4<3\n fail 3 -> check ; ssfs");
+}
+
+#[test]
+fn a_question_about_changes_holds_them_up_and_keeps_the_result() {
+    check(
+        "plan 1 2<1
+         propose 1            -> commit 1 ; pw
+         ask 1                -> needs input ; aw
+         reopen 1             -> commit 1 ; pw
+         ask 1                -> needs input
+         tell 1               -> commit 1 ; pw
+         done 1               -> do 2 ; dw",
+    );
+    check("plan 1\n propose 1\n ask 1\n tell 1\n fail 1 -> check ; f");
+    check("plan 1\n ask 1 -> needs input ; a\n tell 1 -> do 1 ; w\n ok 1 -> check ; d");
+}
+
+#[test]
+fn a_question_has_the_answer_that_was_given_to_it() {
+    let (step, answered) =
+        (StepId(1), |answer: &str| Event::Answered { step: StepId(1), answer: answer.into(), assumed: false });
+    let asked = |question: &str| Event::Asked { step, question: question.into() };
+    let state = State::fold(&[
+        Event::Planned { round: 0, steps: vec![parse_step("1")] },
+        asked("a?"),
+        Event::Reopened { step },
+        asked("a?"),
+        answered("x"),
+        asked("b?"),
+        answered("y"),
+    ]);
+    let of_step = state.find(step).unwrap();
+    assert_eq!(
+        (of_step.answer_to("a?"), of_step.answer_to("b?"), of_step.answer_to("c?")),
+        (Some("x"), Some("y"), None)
+    );
+    assert_eq!((of_step.questions.len(), state.open_questions().count()), (2, 0));
 }
 
 #[test]
@@ -451,7 +488,7 @@ impl World {
             let fatal = self.chance(&format!("{task} fatal"), 30);
             let (error, tried) = ("e".into(), String::new());
             events.push(Event::StepFailed { step: id, attempt, error, tried, fatal });
-        } else if step.tool == "ask" && of_step.answer.is_none() {
+        } else if step.tool == "ask" && of_step.questions.iter().all(|asked| asked.answer.is_none()) {
             if self.chance(&format!("{task} nobody"), 50) {
                 events.push(Event::Asked { step: id, question: "?".into() });
             } else {
@@ -472,6 +509,9 @@ impl World {
         if self.chance(&format!("{task} commit {}", of_step.failures.len()), 10) {
             let (error, tried) = ("the disk is full".into(), String::new());
             return vec![Event::StepFailed { step: id, attempt: 0, error, tried, fatal: false }];
+        }
+        if of_step.answer_to("may it?").is_none() && self.chance(&format!("{task} leave"), 20) {
+            return vec![Event::Asked { step: id, question: "may it?".into() }];
         }
         let changes = of_step.output.iter().flat_map(|output| &output.changes);
         let changed = |change: &Change| Event::Changed {

@@ -44,7 +44,7 @@ fn spec() -> Spec {
         description: "Computes one expression exactly: + - * / % ^, percentages, round, floor, ceil, abs, min, max, sum, avg, \
                       sqrt, comparisons, times and dates.",
         schema: schema(1, &[("expression", text(MAX_CHARS, expression))]),
-        writes: false,
+        effects: &[],
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::call::{Arguments, existing_path, new_path, schema, tool};
 use super::files::propose;
 use super::format::{Format, detect, parse, render, to_json, to_table};
-use super::{Change, Context, Error, Output, Spec, Tool, Value};
+use super::{Change, Context, Effect, Error, Output, Spec, Tool, Value};
 
 /// The formats of data files, by the names that the schema lists.
 const FORMATS: [(&str, Format); 7] = [
@@ -45,7 +45,7 @@ fn spec() -> Spec {
                 ("to_format", format("format to write, if the name does not tell")),
             ],
         ),
-        writes: true,
+        effects: &[Effect::Reads, Effect::Writes],
     }
 }
 

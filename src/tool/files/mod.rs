@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::call::{Arguments, count, existing_path, new_path, schema, text, tool};
 use super::workspace::{LIST_LIMIT, decode};
-use super::{Change, Context, Error, Output, Spec, Table, Tool, Value, Workspace};
+use super::{Change, Context, Effect, Error, Output, Spec, Table, Tool, Value, Workspace};
 
 /// Most bytes of text that one call of `read_file` returns.
 const READ_LIMIT: usize = 64 << 10;
@@ -40,7 +40,7 @@ fn list_spec() -> Spec {
                 ("pattern", text(100, "only names or paths like this, e.g. *.csv or notes/**/*.md")),
             ],
         ),
-        writes: false,
+        effects: &[Effect::Reads],
     }
 }
 
@@ -81,7 +81,7 @@ fn read_spec() -> Spec {
                 ("n_lines", count("how many lines to read")),
             ],
         ),
-        writes: false,
+        effects: &[Effect::Reads],
     }
 }
 
@@ -206,7 +206,7 @@ fn write_spec() -> Spec {
             2,
             &[("path", new_path("file to write")), ("content", text(20_000, "the whole text of the file"))],
         ),
-        writes: true,
+        effects: &[Effect::Writes],
     }
 }
 
@@ -234,7 +234,7 @@ fn append_spec() -> Spec {
         name: "append_file",
         description: "Adds text at the end of a text file, on a new line; makes the file if there is none.",
         schema: schema(2, &[("path", new_path("file to add to")), ("content", text(20_000, "the text to add"))]),
-        writes: true,
+        effects: &[Effect::Reads, Effect::Writes],
     }
 }
 
@@ -264,7 +264,7 @@ fn move_spec() -> Spec {
                 ("to", new_path("its new path, or an existing folder to put it in")),
             ],
         ),
-        writes: true,
+        effects: &[Effect::Writes],
     }
 }
 
@@ -284,7 +284,7 @@ fn copy_spec() -> Spec {
                 ("to", new_path("path of the copy, or an existing folder to put it in")),
             ],
         ),
-        writes: true,
+        effects: &[Effect::Reads, Effect::Writes],
     }
 }
 
@@ -313,7 +313,7 @@ fn folder_spec() -> Spec {
         name: "make_folder",
         description: "Makes an empty folder. Not needed before writing a file: folders are made on the way.",
         schema: schema(1, &[("path", new_path("folder to make"))]),
-        writes: true,
+        effects: &[Effect::Writes],
     }
 }
 

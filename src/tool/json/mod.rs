@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::call::{Arguments, existing_path, schema, text, tool};
 use super::format::{Format, detect, parse, to_json};
-use super::{Context, Error, Output, Spec, Tool, Value};
+use super::{Context, Effect, Error, Output, Spec, Tool, Value};
 
 /// The tools of this file.
 pub fn tools() -> Vec<Arc<dyn Tool>> {
@@ -29,7 +29,7 @@ fn spec() -> Spec {
                 ("query", text(200, "where the value is, e.g. rates.anna, items[0].name, items[*].price, items[-1]")),
             ],
         ),
-        writes: false,
+        effects: &[Effect::Reads],
     }
 }
 

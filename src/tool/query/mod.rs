@@ -25,7 +25,7 @@ use rusqlite::{Connection, params_from_iter};
 use serde_json::{Value as Json, json};
 
 use super::table::{self, ColumnType, Loaded, Table};
-use super::{Context, Error, Output, Spec, Tool, Value, Workspace};
+use super::{Context, Effect, Error, Output, Spec, Tool, Value, Workspace};
 pub use grammar::{grammar, grammar_of_all_rows};
 
 /// Rows of a result that are kept.
@@ -408,7 +408,7 @@ pub fn tools() -> Vec<Arc<dyn Tool>> {
     });
     let description = "Answers a question about tables in files (filter, join, group, count, sum, average, sort, top N) \
                        with one SQL SELECT; choose it for CSV, TSV, JSON and SQLite data.";
-    vec![Arc::new(QueryTable { spec: Spec { name: "query_table", description, schema, writes: false } })]
+    vec![Arc::new(QueryTable { spec: Spec { name: "query_table", description, schema, effects: &[Effect::Reads] } })]
 }
 
 impl Tool for QueryTable {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Change, Context, Error, Output, Spec, Tool, Value};
+use super::{Change, Context, Effect, Error, Output, Spec, Tool, Value};
 pub use child::child_main;
 
 /// The hidden subcommand under which the program calls [`child_main`].
@@ -59,7 +59,10 @@ pub fn tool(program: Option<PathBuf>) -> Arc<dyn Tool> {
     let description = "Runs a short Python program over the files (loops, text, dates, JSON, many files at once) when no \
                        other tool does it; open(), csv, json, re, os, glob, datetime work, ask(question) asks a language \
                        model about a text.";
-    Arc::new(Script { spec: Spec { name: "script", description, schema, writes: true }, program })
+    Arc::new(Script {
+        spec: Spec { name: "script", description, schema, effects: &[Effect::Reads, Effect::Writes, Effect::Runs] },
+        program,
+    })
 }
 
 impl Tool for Script {

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::call::{Arguments, existing_path, file_pattern, flag, schema, text, tool};
 use super::workspace::LIST_LIMIT;
-use super::{Context, Error, Output, Spec, Table, Tool, Value};
+use super::{Context, Effect, Error, Output, Spec, Table, Tool, Value};
 
 /// Most lines that one search returns.
 const MATCH_LIMIT: usize = 1000;
@@ -39,7 +39,7 @@ fn spec() -> Spec {
                 ("whole_word", flag("no match inside of longer words")),
             ],
         ),
-        writes: false,
+        effects: &[Effect::Reads],
     }
 }
 

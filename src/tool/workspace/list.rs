@@ -39,8 +39,8 @@ impl Entry {
 impl Workspace {
     /// Everything below the folder `under`, sorted by path, at most [`LIST_LIMIT`] entries.
     ///
-    /// Left out: hidden entries, names that are not Unicode, links that lead outside or nowhere, and what
-    /// lies below a linked folder. `pattern` is a glob over the name, the path or the path below `under`.
+    /// Left out: hidden entries, names that are not Unicode or hold control characters, links that lead outside or
+    /// nowhere, and what lies below a linked folder. `pattern` is a glob over the name, the path or the path below `under`.
     ///
     /// # Errors
     /// [`Error::Missing`] or [`Error::Arguments`] if `under` is not a folder or `pattern` not a glob.
@@ -85,7 +85,9 @@ impl Workspace {
     fn entries(&self, dir: &Dir, folder: &str, hidden: bool) -> Vec<Entry> {
         let names =
             dir.entries().into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let mut names: Vec<String> = names.filter(|name| hidden || !name.starts_with('.')).collect();
+        // No call can name a file with a line break in its name, and in a prompt such a name would pass for other lines.
+        let is_plain = |name: &str| !name.starts_with('.') && !name.contains(char::is_control);
+        let mut names: Vec<String> = names.filter(|name| hidden || is_plain(name)).collect();
         names.sort();
         let entry = |name: String| {
             let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };

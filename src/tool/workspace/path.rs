@@ -75,6 +75,8 @@ pub fn check_new(path: &str) -> Result<(), Error> {
     for name in path.split('/') {
         let problem = if let Some(bad) = name.chars().find(|c| ILLEGAL.contains(c)) {
             format!("holds {bad:?}, which is not allowed in names")
+        } else if let Some(bad) = name.chars().find(|c| is_invisible(*c)) {
+            format!("holds {bad:?}, which nobody sees")
         } else if name.ends_with([' ', '.']) {
             "ends with a space or a dot".to_owned()
         } else if is_device(name) {
@@ -85,6 +87,11 @@ pub fn check_new(path: &str) -> Result<(), Error> {
         return Err(Error::Arguments(format!("the name {name:?} {problem}; choose another, with `/` between folders")));
     }
     Ok(())
+}
+
+/// Marks of direction and blanks without width: with them a name reads as another one.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn is_device(name: &str) -> bool {

@@ -3,6 +3,7 @@
 //! Decides and changes nothing. Links are resolved first, so that a file has one name here.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use cap_std::fs::Metadata;
 
@@ -19,6 +20,8 @@ pub struct Policy {
     pub created: BTreeSet<String>,
     /// Changes of `may_replace` need no question.
     pub yes: bool,
+    /// Files and folders that are never changed, whatever the goal says.
+    pub fenced: BTreeSet<String>,
 }
 
 /// Whether a change may be applied.
@@ -39,6 +42,11 @@ impl Policy {
         folders.chain(["", path]).any(|covering| self.may_replace.contains(covering))
     }
 
+    /// Whether `path` is something that is never changed, or lies in it.
+    fn is_fenced(&self, path: &str) -> bool {
+        self.fenced.iter().any(|fenced| is_within(path, fenced))
+    }
+
     /// Keeps what is known about `from` and everything below it when it becomes `to`.
     pub(super) fn rename(&mut self, from: &str, to: &str) {
         for paths in [&mut self.created, &mut self.may_replace] {
@@ -54,13 +62,42 @@ impl Policy {
     }
 }
 
+/// Whether `path` is `folder` or lies in it.
+fn is_within(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl Workspace {
+    /// Puts files and folders, absolute and with links resolved, out of reach of changes, as far as they lie in here.
+    pub fn fence(&self, paths: &[PathBuf]) {
+        let inside = paths.iter().filter_map(|path| path.strip_prefix(self.root()).ok()?.to_str());
+        let inside = inside.filter(|path| !path.is_empty()).map(|path| path.replace('\\', "/"));
+        self.lock().fenced.extend(inside);
+    }
+
+    /// What is fenced is not written, and no folder that holds it is moved away.
+    fn check_fence(&self, change: &Change) -> Result<(), Error> {
+        let policy = self.policy();
+        if policy.fenced.is_empty() {
+            return Ok(());
+        }
+        let to = self.resolve(change.target())?;
+        let from = if let Change::Move { from, .. } = change { self.resolve(from)? } else { to.clone() };
+        let is_moved = |fenced: &String| from != to && is_within(fenced, &from);
+        let path = [&to, &from].into_iter().find(|path| policy.is_fenced(path));
+        match path.or(policy.fenced.iter().find(|fenced| is_moved(fenced))) {
+            Some(path) => Err(Error::Denied(format!("{path} belongs to this program; choose another place"))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the run may make this change now.
     ///
     /// # Errors
     /// [`Error::Denied`] if it would change an input file that the goal does not name or leads outside,
     /// [`Error::Missing`] and [`Error::Arguments`] if it cannot be made at all.
     pub fn check(&self, change: &Change) -> Result<Verdict, Error> {
+        self.check_fence(change)?;
         match change {
             Change::Write { path, content } => {
                 self.check_file(&self.resolve(path)?, |file| self.holds(file, content.as_bytes()))

@@ -176,7 +176,7 @@ fn lists() {
 
 #[test]
 fn checks() {
-    let policy = Policy { may_replace: set(&["a.txt"]), created: set(&["data/c.csv"]), yes: false };
+    let policy = Policy { may_replace: set(&["a.txt"]), created: set(&["data/c.csv"]), ..Policy::default() };
     let fixture = fixture(policy);
     for (change, want) in [
         (write("new.txt", "x"), "Allow"),
@@ -385,4 +385,35 @@ fn opening_needs_a_folder() {
     fs::write(folder.path().join("f"), "x").unwrap();
     check("missing", Workspace::open(&folder.path().join("gone"), Policy::default()).map(|_| ()), "does not exist");
     check("file", Workspace::open(&folder.path().join("f"), Policy::default()).map(|_| ()), "opening the workspace");
+}
+
+#[test]
+fn what_is_fenced_is_never_changed() {
+    let policy = Policy { yes: true, may_replace: set(&[""]), ..Policy::default() };
+    let fixture = fixture(policy);
+    let root = fixture.workspace.root().to_owned();
+    fs::create_dir_all(root.join("own/home")).unwrap();
+    fs::write(root.join("own/home/partita.db"), "journal").unwrap();
+    fixture.workspace.fence(&[root.join("own/home"), root.clone(), "/elsewhere".into()]);
+    for (change, want) in [
+        (write("own/home/config.toml", "x"), "own/home/config.toml belongs to this program; choose another place"),
+        (write("own/home/partita.db", "x"), "own/home/partita.db belongs to this program; choose another place"),
+        (make_folder("own/home/models"), "own/home/models belongs to this program; choose another place"),
+        (rename("own/home/partita.db", "x"), "own/home/partita.db belongs to this program; choose another place"),
+        (rename("own", "x"), "own/home belongs to this program; choose another place"),
+        (write("own/other.txt", "x"), "Allow"),
+        (write("own/home.txt", "x"), "Allow"),
+    ] {
+        check(&format!("{change:?}"), fixture.workspace.check(&change), want);
+    }
+}
+
+#[test]
+fn names_that_read_as_others_are_not_made() {
+    let fixture = fixture(Policy::default());
+    for name in ["\u{202e}txt.exe", "a\u{200b}.txt", "b\u{feff}/c.txt", "\u{2066}x\u{2069}"] {
+        let refused = shown(fixture.workspace.check(&write(name, "x")));
+        assert!(refused.contains("which nobody sees"), "{name:?}: {refused}");
+    }
+    check("letters that join", fixture.workspace.check(&write("\u{645}\u{200c}\u{646}.txt", "x")), "Allow");
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use source::Source;
 
 /// `(module, row)`: a module imports only modules of lower rows.
-const ROWS: [(&str, u32); 16] = [
+const ROWS: [(&str, u32); 17] = [
     ("types", 0),
     ("kernel", 1),
     ("gguf", 1),
@@ -26,6 +26,7 @@ const ROWS: [(&str, u32); 16] = [
     ("schedule", 3),
     ("model", 4),
     ("engine", 5),
+    ("memory", 6),
     ("orchestrate", 7),
     ("bench", 8),
     ("cli", 10),

@@ -185,7 +185,7 @@ fn pinned(attempt: &Attempt<'_>) -> Option<Pinned> {
     let properties = spec.schema.get("properties")?.as_object()?;
     let mut existing = properties.iter().filter(|(_, property)| property.get("x-path") == Some(&json!("existing")));
     let (name, None) = (existing.next()?.0.clone(), existing.next()) else { return None };
-    let is_settled = paths.len() == 1 || (paths.len() > 1 && !spec.writes && attempt.step.each.is_none());
+    let is_settled = paths.len() == 1 || (paths.len() > 1 && !spec.writes() && attempt.step.each.is_none());
     is_settled.then_some(Pinned { name, paths })
 }
 

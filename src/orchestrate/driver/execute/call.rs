@@ -12,7 +12,7 @@ use crate::tool::{self, Context, Host, Output};
 use crate::types::{Message, Role, Sampling, StepId};
 
 /// Characters of a result that the journal's tool call shows; the whole value stands in the step's result.
-const SHOWN: usize = 600;
+pub const SHOWN: usize = 600;
 
 /// How calls are entered in the journal.
 #[derive(Clone, Copy, PartialEq, Eq)]

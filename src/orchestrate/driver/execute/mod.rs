@@ -18,8 +18,10 @@ mod reduce;
 mod script;
 mod write;
 
+pub use call::SHOWN;
+
 use super::mind::{self, Reply};
-use super::{Journal, planner};
+use super::{Journal, Run, permission, planner, recollection};
 use crate::orchestrate::brief::Brief;
 use crate::orchestrate::event::{Event, written};
 use crate::orchestrate::machine::{State, StepState, TRIES, TRIES_PLANNED};
@@ -29,8 +31,7 @@ use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::requirement;
 use crate::orchestrate::{clause, demand};
 use crate::tool::format::{self, Format};
-use crate::tool::workspace::Verdict;
-use crate::tool::{self, Change, Output, Value};
+use crate::tool::{self, Change, Leave, Output, Value};
 use crate::types::{Message, Role, Sampling, StepId};
 
 /// Candidates of one result at most, however cheap.
@@ -84,7 +85,7 @@ struct Attempt<'a> {
 /// Tries a step once, and reports how it went.
 pub async fn execute(journal: &Journal, state: &State, id: StepId, number: u32) {
     let Some(of_step) = state.find(id) else { return };
-    let tool = tool_for(of_step, number);
+    let tool = tool_for(journal.run(), of_step, number);
     journal.emit(Event::StepStarted { step: id, attempt: number, tool: tool.clone() });
     let attempt = Attempt { journal, state, step: &of_step.step, number, tool: &tool };
     let done = match attempt.run(of_step).await {
@@ -103,7 +104,7 @@ pub async fn execute(journal: &Journal, state: &State, id: StepId, number: u32) 
 }
 
 /// The planned tool, or after enough failures another that can do the same.
-fn tool_for(of_step: &StepState, number: u32) -> String {
+fn tool_for(run: &Run, of_step: &StepState, number: u32) -> String {
     let planned = of_step.step.tool.as_str();
     let other = match planned {
         "query_table" => "script",
@@ -116,7 +117,8 @@ fn tool_for(of_step: &StepState, number: u32) -> String {
         other => other,
     };
     // Arguments that stand in the plan are those of the planned tool.
-    let may_differ = number > TRIES_PLANNED && of_step.step.arguments.is_none();
+    let may_differ =
+        number > TRIES_PLANNED && of_step.step.arguments.is_none() && permission::leave(run, other) == Leave::Allow;
     if may_differ { other.to_owned() } else { planned.to_owned() }
 }
 
@@ -151,6 +153,9 @@ impl Attempt<'_> {
 
     /// Saves the value in the step's file and holds the changes against the run's policy.
     fn finish(&self, mut output: Output) -> Result<Output, Miss> {
+        if permission::withholds(self.journal.run(), self.tool) {
+            return Ok(permission::unsaved(output, self.step));
+        }
         if let Some(path) = self.step.file()
             && self.has(Mechanism::Ledger)
         {
@@ -164,14 +169,19 @@ impl Attempt<'_> {
             let content = self.content(&output.value, path)?;
             output.changes.push(Change::Write { path: path.to_owned(), content });
         }
+        // A stand-in for the planned tool may do no more than the plan says: give a value, and fill the step's file.
+        let is_planned = |change: &Change| match change {
+            _ if self.tool == self.step.tool => true,
+            Change::Write { path, .. } => Some(path.as_str()) == self.step.file(),
+            _ => false,
+        };
+        if let Some(change) = output.changes.iter().find(|change| !is_planned(change)) {
+            return Err(Miss::new(format!("this step does not write {}", change.target()), ""));
+        }
         self.hold_against_the_goal(&mut output)?;
+        // Whether the person has to be asked is seen to when the changes are made.
         for change in &output.changes {
-            let verdict = self.journal.run().workspace.check(change)?;
-            if let Verdict::Ask(question) = verdict
-                && !self.may(&question)
-            {
-                return Err(Miss::fatal(format!("not allowed: {question}; --yes allows it")));
-            }
+            self.journal.run().workspace.check(change)?;
         }
         Ok(output)
     }
@@ -222,11 +232,6 @@ impl Attempt<'_> {
     /// What the goal asks for, as it was read at the start.
     fn brief(&self) -> Brief {
         self.state.brief.clone().unwrap_or_default()
-    }
-
-    fn may(&self, question: &str) -> bool {
-        let answer = self.journal.run().observer.ask(&format!("{question} [y/N]"));
-        answer.is_some_and(|answer| answer.trim().to_lowercase().starts_with('y'))
     }
 
     /// The text of the step's file, after what earlier steps put into the same file.
@@ -296,10 +301,10 @@ impl Attempt<'_> {
         }
     }
 
-    /// What failed before, for the prompt of this try; empty on the first.
+    /// What earlier runs and earlier tries teach, for the prompt of this try; without memory, empty on the first.
     fn failures(&self) -> String {
         let failures = self.state.find(self.step.id).map_or(&[][..], |of_step| &of_step.failures);
-        let mut text = String::new();
+        let mut text = recollection::for_step(self.journal.run(), &self.step.task, self.tool);
         for failure in failures.iter().rev().take(2).rev() {
             let tried = if failure.tried.is_empty() { String::new() } else { format!("\n{}\n", failure.tried.trim()) };
             text.push_str(&format!("An earlier try failed:{tried} Error: {}\n", failure.error));

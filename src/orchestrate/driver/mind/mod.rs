@@ -135,7 +135,7 @@ pub trait Mind: Send + Sync {
 /// The hard limits of a run, counted over all its calls.
 #[derive(Debug)]
 pub struct Budget {
-    deadline: Option<Instant>,
+    deadline: Mutex<Option<Instant>>,
     max_tokens: Option<u64>,
     used_tokens: AtomicU64,
 }
@@ -143,17 +143,25 @@ pub struct Budget {
 impl Budget {
     /// A budget that begins now.
     pub fn new(max_time: Option<Duration>, max_tokens: Option<u64>) -> Self {
-        Self { deadline: max_time.map(|time| Instant::now() + time), max_tokens, used_tokens: AtomicU64::new(0) }
+        let deadline = Mutex::new(max_time.map(|time| Instant::now() + time));
+        Self { deadline, max_tokens, used_tokens: AtomicU64::new(0) }
     }
 
     /// When the time is up.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets time pass without waiting for it.
+    #[cfg(test)]
+    pub fn skip(&self, time: Duration) {
+        let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        *deadline = deadline.map(|at| at.checked_sub(time).unwrap_or_else(Instant::now));
     }
 
     /// The limit that is reached, if one is.
     pub fn spent(&self) -> Option<String> {
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
             return Some("the time limit was reached".into());
         }
         let used = self.used_tokens.load(Ordering::Relaxed);

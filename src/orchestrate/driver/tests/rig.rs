@@ -10,16 +10,20 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::orchestrate::driver::mind::{self, Budget, Call, Mind, Reply, Thinking};
-use crate::orchestrate::driver::{Error, Observer, Options, Outcome, Run, append, drive, load, policy};
+use crate::orchestrate::driver::{Error, Observer, Options, Outcome, Recollection, Run, append, drive, load, policy};
 use crate::orchestrate::event::Event;
-use crate::orchestrate::machine::{Phase, State};
+use crate::orchestrate::machine::State;
 use crate::orchestrate::plan::{self, Step};
 use crate::store::{NewRun, Store};
-use crate::tool::{Registry, Workspace};
+use crate::tool::{Permissions, Registry, Workspace};
 use crate::types::{Finish, RunId, StepId, Usage};
 
 /// What the model says to a call; `None`: it never comes back.
 pub type Say = dyn Fn(&Call) -> Option<String> + Send + Sync;
+/// Time that a call takes.
+pub type Pace = dyn Fn(&Call) -> Duration + Send + Sync;
+/// Why a call fails.
+pub type Fault = dyn Fn(&Call) -> Option<mind::Error> + Send + Sync;
 /// What is done when an event was journaled.
 pub type OnEvent = dyn Fn(&Event) + Send + Sync;
 
@@ -36,6 +40,12 @@ pub struct Setup {
     pub answer: Option<&'static str>,
     /// Ctrl-C comes right after this event.
     pub interrupt: Option<fn(&Event) -> bool>,
+    pub permissions: Permissions,
+    pub recollection: Recollection,
+    /// Time that a call takes; nobody waits for it.
+    pub pace: Arc<Pace>,
+    /// Why a call fails, if it does.
+    pub fault: Arc<Fault>,
 }
 
 impl Default for Setup {
@@ -50,6 +60,10 @@ impl Default for Setup {
             on_event: Arc::new(|_| {}),
             answer: None,
             interrupt: None,
+            permissions: Permissions::default(),
+            recollection: Recollection::default(),
+            pace: Arc::new(|_| Duration::ZERO),
+            fault: Arc::new(|_| None),
         }
     }
 }
@@ -72,6 +86,8 @@ pub fn n_tokens(text: &str) -> usize {
 
 struct ScriptedMind {
     say: Arc<Say>,
+    pace: Arc<Pace>,
+    fault: Arc<Fault>,
     budget: Arc<Budget>,
     /// One call at a time, so that what is exceeded is exceeded by one call at most.
     turn: Mutex<()>,
@@ -83,11 +99,25 @@ impl ScriptedMind {
         if let Some(what) = self.budget.spent() {
             return Err(mind::Error::Budget(what));
         }
+        if let Some(error) = (self.fault)(call) {
+            return Err(error);
+        }
         let Some(text) = (self.say)(call) else { return Ok(None) };
+        self.budget.skip((self.pace)(call));
+        let (text, finish) = cut(text, call.max_tokens);
         let usage = Usage { prompt_tokens: PROMPT_TOKENS, decoded_tokens: n_tokens(&text), ..Usage::default() };
         self.budget.take((usage.prompt_tokens + usage.decoded_tokens) as u64);
-        Ok(Some(Reply { text, finish: Finish::Stop, usage, mean_logprob: 0.0 }))
+        Ok(Some(Reply { text, finish, usage, mean_logprob: 0.0 }))
     }
+}
+
+/// A text as it is after so many tokens.
+fn cut(mut text: String, max_tokens: usize) -> (String, Finish) {
+    if n_tokens(&text) <= max_tokens {
+        return (text, Finish::Stop);
+    }
+    text.truncate(text.floor_char_boundary(4 * max_tokens));
+    (text, Finish::Length)
 }
 
 impl Mind for ScriptedMind {
@@ -129,17 +159,21 @@ impl Observer for Watch {
     }
 }
 
-/// A goal in a workspace, with a journal.
+/// A goal in a workspace, with a journal; both lie in a folder that holds things that are nobody's business.
 pub struct Rig {
     pub folder: TempDir,
     pub home: TempDir,
     pub id: RunId,
     goal: String,
+    outer: TempDir,
 }
 
 impl Rig {
     pub fn new(goal: &str, files: &[(&str, &str)]) -> Self {
-        let (folder, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let outer = tempfile::tempdir().unwrap();
+        std::fs::write(outer.path().join("secret.txt"), "the neighbour's").unwrap();
+        let inside = || tempfile::tempdir_in(outer.path()).unwrap();
+        let (folder, home) = (inside(), inside());
         for (path, text) in files {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -148,7 +182,15 @@ impl Rig {
         let store = Store::open(home.path()).unwrap();
         let new = NewRun { goal, workspace: folder.path(), model: "script", settings: &json!({}) };
         let id = store.create_run(&new).unwrap();
-        Self { folder, home, id, goal: goal.to_owned() }
+        Self { folder, home, id, goal: goal.to_owned(), outer }
+    }
+
+    /// Names and texts of what lies beside workspace and home.
+    pub fn outside(&self) -> BTreeMap<String, String> {
+        let entries = std::fs::read_dir(self.outer.path()).unwrap().map(|entry| entry.unwrap().path());
+        let beside = entries.filter(|path| path != self.folder.path() && path != self.home.path());
+        let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        beside.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap_or_default())).collect()
     }
 
     /// What the journal holds.
@@ -163,12 +205,26 @@ impl Rig {
         files
     }
 
+    /// Answers the first open question, as `partita answer` does before it goes on.
+    pub fn answer(&self, answer: &str) {
+        let store = Store::open(self.home.path()).unwrap();
+        let state = State::fold(&load(&store, &self.id).unwrap());
+        let (step, _) = state.open_questions().next().expect("a question is open");
+        let body = json!({ "step": step, "answer": answer, "assumed": false });
+        store.append(&self.id, "answered", Some(step), &body).unwrap();
+    }
+
     pub fn file(&self, path: &str) -> Option<String> {
         std::fs::read_to_string(self.folder.path().join(path)).ok()
     }
 
     /// Plays the run from where its journal stands; as `resume` does if it has begun.
     pub fn play(&self, setup: Setup) -> Result<Outcome, Error> {
+        self.play_run(setup).map(|(outcome, _)| outcome)
+    }
+
+    /// As [`Self::play`], with the run as it was at its end.
+    pub fn play_run(&self, setup: Setup) -> Result<(Outcome, Arc<Run>), Error> {
         let store = Arc::new(Store::open(self.home.path())?);
         let events = load(&store, &self.id)?;
         let (sender, stop) = unbounded_channel();
@@ -178,10 +234,23 @@ impl Rig {
             id: self.id.clone(),
             goal: self.goal.clone(),
             workspace: Workspace::open(self.folder.path(), policy).unwrap(),
-            registry: Registry::builtin(),
-            mind: Arc::new(ScriptedMind { say: setup.say, budget: budget.clone(), turn: Mutex::new(()) }),
+            registry: Registry::builtin().permitted(&setup.permissions),
+            mind: Arc::new(ScriptedMind {
+                say: setup.say,
+                pace: setup.pace,
+                fault: setup.fault,
+                budget: budget.clone(),
+                turn: Mutex::new(()),
+            }),
             budget,
-            options: Options { yes: setup.yes, plan: setup.plan, max_steps: setup.max_steps, ..Options::default() },
+            options: Options {
+                yes: setup.yes,
+                plan: setup.plan,
+                max_steps: setup.max_steps,
+                permissions: setup.permissions,
+                recollection: setup.recollection,
+                ..Options::default()
+            },
             store,
             observer: Arc::new(Watch {
                 on_event: setup.on_event,
@@ -192,10 +261,11 @@ impl Rig {
         });
         let events = resumed(&run, events)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
+        let outcome = runtime.block_on(async {
             let limit = Duration::from_secs(60);
-            tokio::time::timeout(limit, drive(run, events, stop)).await.expect("the run comes to its end")
-        })
+            tokio::time::timeout(limit, drive(run.clone(), events, stop)).await.expect("the run comes to its end")
+        })?;
+        Ok((outcome, run))
     }
 }
 
@@ -204,8 +274,7 @@ fn resumed(run: &Run, mut events: Vec<Event>) -> Result<Vec<Event>, Error> {
         return Ok(events);
     }
     let state = State::fold(&events);
-    let asking = state.steps.iter().filter(|step| step.phase == Phase::Asking);
-    let reopened = asking.map(|step| Event::Reopened { step: step.step.id });
+    let reopened = state.open_questions().map(|(step, _)| Event::Reopened { step });
     for event in [Event::Resumed].into_iter().chain(reopened) {
         append(run, &event)?;
         events.push(event);

@@ -1,0 +1,113 @@
+//! Which of many short texts say most of what another one says: Okapi BM25 over their words.
+//!
+//! Pure. Must not know: what the texts are.
+//! Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009); the idf that cannot be
+//! negative is Lucene's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How soon a word that is repeated stops to count.
+const K1: f64 = 1.2;
+/// How much a long text has to say more for the same score.
+const B: f64 = 0.75;
+
+/// Words that stand in every text and say nothing about it.
+const EMPTY: &[&str] = &[
+    "the", "and", "for", "with", "from", "that", "this", "all", "are", "into", "what", "which", "how", "each", "every",
+    "file", "them", "their", "there", "have", "has", "per", "one", "not", "you", "was", "were", "will", "than", "then",
+    "also", "only",
+];
+
+/// Words of three letters and more, in lower case, without the plural's ending, unless they say nothing.
+pub fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    let words = words.filter(|word| !EMPTY.contains(&word.as_str())).map(|word| word.trim_end_matches('s').to_owned());
+    words.filter(|word| word.chars().count() > 2 && !EMPTY.contains(&word.as_str())).collect()
+}
+
+/// Indices of the texts that share words with `query`, best first, at most `n`; equally good ones in their order.
+pub fn nearest(query: &str, texts: &[&str], n: usize) -> Vec<usize> {
+    let wanted: BTreeSet<String> = words(query).into_iter().collect();
+    let split: Vec<Vec<String>> = texts.iter().map(|text| words(text)).collect();
+    let mean = split.iter().map(Vec::len).sum::<usize>() as f64 / split.len().max(1) as f64;
+    let n_with = |word: &String| split.iter().filter(|text| text.contains(word)).count() as f64;
+    let idf: BTreeMap<&String, f64> = wanted
+        .iter()
+        .map(|word| (word, n_with(word)))
+        .map(|(word, n_with)| (word, (1.0 + (split.len() as f64 - n_with + 0.5) / (n_with + 0.5)).ln()))
+        .collect();
+    let score = |text: &Vec<String>| {
+        let room = K1 * (1.0 - B + B * text.len() as f64 / mean.max(1.0));
+        let of_word = |(word, idf): (&&String, &f64)| {
+            let n_times = text.iter().filter(|other| other.as_str() == word.as_str()).count() as f64;
+            idf * n_times * (K1 + 1.0) / (n_times + room)
+        };
+        idf.iter().map(of_word).sum::<f64>()
+    };
+    let mut scored: Vec<(f64, usize)> = split.iter().map(score).zip(0..).filter(|(score, _)| *score > 0.0).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    scored.into_iter().take(n).map(|(_, idx)| idx).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_words_and_short_texts_weigh_most() {
+        let texts = [
+            "total of the sales per region",
+            "total per customer",
+            "find every line that mentions a customer in the letters of last year and the year before",
+            "translate the letter",
+            "",
+        ];
+        for (query, want) in [
+            ("Totals per region", &[0, 1][..]),
+            ("which customers", &[1, 2]),
+            ("letters", &[3, 2]),
+            ("translate every letter", &[3, 2]),
+            ("of in to", &[]),
+            ("nothing alike", &[]),
+            ("every one of them", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(nearest(query, &texts, 2), want, "{query}");
+        }
+        assert_eq!(nearest("total", &[], 2), [0_usize; 0]);
+        assert_eq!(nearest("total", &["total", "total", "total"], 2), [0, 1], "equals keep their order");
+    }
+
+    /// A second, plainer way to the same score.
+    fn naive(query: &str, texts: &[&str], idx: usize) -> f64 {
+        let split: Vec<Vec<String>> = texts.iter().map(|text| words(text)).collect();
+        let n = split.len() as f64;
+        let mean = (split.iter().map(|text| text.len() as f64).sum::<f64>() / n).max(1.0);
+        let mut seen = BTreeSet::new();
+        let mut score = 0.0;
+        for word in words(query) {
+            if !seen.insert(word.clone()) {
+                continue;
+            }
+            let with = split.iter().filter(|text| text.contains(&word)).count() as f64;
+            let times = split[idx].iter().filter(|other| **other == word).count() as f64;
+            let idf = (1.0 + (n - with + 0.5) / (with + 0.5)).ln();
+            score += idf * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * split[idx].len() as f64 / mean));
+        }
+        score
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_formula() {
+        let texts = ["the cat sat", "cat cat cat dog", "dog bites man on the long road home", "road", "man and dog"];
+        for query in ["cat dog", "man road", "long dog road home", "cat", "dog"] {
+            let order = nearest(query, &texts, 9);
+            assert!(!order.is_empty());
+            for pair in order.windows(2) {
+                assert!(naive(query, &texts, pair[0]) >= naive(query, &texts, pair[1]), "{query}: {order:?}");
+            }
+            let left_out = (0..texts.len()).filter(|idx| !order.contains(idx));
+            left_out.for_each(|idx| assert_eq!(naive(query, &texts, idx), 0.0, "{query}: {idx}"));
+        }
+    }
+}
