@@ -295,7 +295,7 @@ unsafe fn load_scale<S: Simd, F: Format>(simd: S, lines: &[Line], unit: usize, (
 /// [`Simd::dot4`] with the bits of the format, which a constant expression cannot yet pass on.
 #[inline(always)]
 fn dot4<S: Simd, F: Format>(simd: S, acc: S::I, w: S::I, x: [i8; 4]) -> S::I {
-    if F::BITS == 8 { simd.dot4::<8>(acc, w, x) } else { simd.dot4::<6>(acc, w, x) }
+    if F::WIDTH == 8 { simd.dot4::<8>(acc, w, x) } else { simd.dot4::<6>(acc, w, x) }
 }
 
 const _: () = assert!(UNIT == super::activation::GROUP);
