@@ -80,7 +80,7 @@ fn model(args: ModelArgs, settings: &Settings) -> Result<(), Failure> {
     let plan =
         ModelBench { n_prompt: args.prompt, n_generate: args.generate, widths: args.batch, n_samples: args.samples };
     let path = transfer::ensure(Some(&args.model), settings)?.path;
-    let engine = loading::open(Some(&args.model), settings, &args.engine.options())?;
+    let engine = loading::open(Some(&args.model), settings, &args.engine.options(settings))?;
     let peer = match args.peer {
         Some(PeerName::Candle) => Some(Peer::load(&path)?),
         None => None,

@@ -32,7 +32,7 @@ pub struct Args {
 pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let max_time = Duration::from_secs_f64(args.max_minutes.clamp(0.01, 1e6) * 60.0);
     let plan = PlanBench { cases: args.cases, only: args.only, max_time };
-    let engine = loading::open(Some(&args.model), settings, &args.engine.options())?;
+    let engine = loading::open(Some(&args.model), settings, &args.engine.options(settings))?;
     let report = run_plan(&engine, &plan, &mut |row| render::to_stderr(&format!("{}\n", line(row))))?;
     if args.json {
         return render::json_to_stdout(&serde_json::to_value(&report).unwrap_or_default());
