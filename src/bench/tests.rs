@@ -69,8 +69,9 @@ fn a_small_model_is_measured_beside_its_peer() {
     assert_eq!(names, [&ours[..], &[("candle", "pp20"), ("candle", "pp40"), ("candle", "tg6")]].concat());
     assert!(rows.iter().all(|row| row.samples.len() == 2 && row.samples.iter().all(|&rate| rate > 0.0)));
     assert_eq!((told.len(), told.last()), (24, Some(&(24, 24))));
-    // Warm-up; prefill; three prompts, each computed as deep as it is wanted; one token of its own for each sequence.
-    let want = 20 + 2 * (20 + 40) + 3 * 69 + 2 * 5 * (1 + 3);
+    // Warm-up; prefill; three prompts, each computed as deep as it is wanted, and their last token again whenever they are
+    // asked for once more; one token of its own for each sequence.
+    let want = 20 + 2 * (20 + 40) + 3 * 69 + (2 * 12 - 6) + 2 * 5 * (1 + 3);
     let stats = engine.stats();
     assert!(stats.n_prefilled <= want && want < stats.n_prefilled + 10, "{stats:?}");
     assert_eq!(stats.n_decoded, 2 + 2 * (2 + 5 * (1 + 3) * 6));

@@ -118,8 +118,11 @@ pub(super) fn parse(file: &[u8], fingerprint: &[u8; 32]) -> Result<Vec<Section>,
     }
     let n_header = fields.u64().ok_or_else(fixed)?;
     let wanted = fields.u64().ok_or_else(fixed)?;
-    if found != wanted || n_header > found || n_header < (N_FIXED + N_DIGEST) as u64 {
+    if found != wanted {
         return Err(cut(wanted));
+    }
+    if n_header > found || n_header < (N_FIXED + N_DIGEST) as u64 {
+        return Err(Flaw::Header);
     }
     let (header, digest) = file[..n_header as usize].split_at(n_header as usize - N_DIGEST);
     if Sha256::digest(header)[..] != *digest {

@@ -117,12 +117,10 @@ impl<'a> Matrices<'a> {
         let mut refusals = Vec::new();
         for path in self.places {
             match write::write(path, &header, &matrices) {
-                Ok(()) => {
-                    kept.written = Some(path.clone());
+                Ok(is_written) => {
+                    kept.written = is_written.then(|| path.clone());
                     return kept;
                 }
-                // Another thread or process is writing this very file.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return kept,
                 Err(error) => refusals.push(format!("{}: {error}", path.display())),
             }
         }

@@ -16,12 +16,11 @@ use crate::catalog::free_bytes;
 const STALE: Duration = Duration::from_secs(600);
 const UNFINISHED: &str = "part";
 
-/// Writes a file; after an error there is none of this call's making.
+/// Writes a file; false if this process is writing it already. After an error there is none of this call's making.
 ///
 /// # Errors
-/// Those of the file system; [`io::ErrorKind::StorageFull`] also where it would be left with less than the file takes,
-/// and [`io::ErrorKind::AlreadyExists`] if this process is writing it already.
-pub(super) fn write(path: &Path, header: &[u8], matrices: &[Named]) -> io::Result<()> {
+/// Those of the file system; [`io::ErrorKind::StorageFull`] also where it would be left with less than the file takes.
+pub(super) fn write(path: &Path, header: &[u8], matrices: &[Named]) -> io::Result<bool> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     remove_stale(path, folder);
@@ -30,7 +29,10 @@ pub(super) fn write(path: &Path, header: &[u8], matrices: &[Named]) -> io::Resul
         return Err(io::ErrorKind::StorageFull.into());
     }
     let part = part_path(path);
-    let file = OpenOptions::new().write(true).create_new(true).open(&part)?;
+    let file = match OpenOptions::new().write(true).create_new(true).open(&part) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        file => file?,
+    };
     let written = fill(file, header, matrices).and_then(|()| fs::rename(&part, path));
     if written.is_err() {
         // What is left is removed as stale later, if it cannot be removed now.
@@ -39,7 +41,7 @@ pub(super) fn write(path: &Path, header: &[u8], matrices: &[Named]) -> io::Resul
     written?;
     // The name is to survive a crash as well. Not every system can sync a folder, and the worst is to pack once more.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
+    Ok(true)
 }
 
 fn fill(mut file: File, header: &[u8], matrices: &[Named]) -> io::Result<()> {
