@@ -108,11 +108,12 @@ pub fn run_model(
     report: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Row>, Error> {
     let cases = plan.cases();
-    plan.check(&cases, engine)?;
+    plan.check(&cases, engine.n_ctx())?;
     let mut bench = Bench { engine, plan, random: Random::new(7), texts: Vec::new() };
     let mut ours = vec![Vec::new(); cases.len()];
     let mut theirs = vec![Vec::new(); cases.len()];
     bench.warm_up()?;
+    plan.check_memory(&cases, bench.n_kv())?;
     for round in 0..plan.n_samples {
         for (i, &case) in cases.iter().enumerate() {
             ours[i].push(bench.time(case)?);
@@ -193,7 +194,7 @@ impl ModelBench {
         }
     }
 
-    fn check(&self, cases: &[Case], engine: &Engine) -> Result<(), Error> {
+    fn check(&self, cases: &[Case], n_ctx: usize) -> Result<(), Error> {
         let least = |numbers: &[usize]| numbers.iter().copied().min().unwrap_or(1);
         for (what, n) in [
             ("the number of prompt tokens", least(&self.prompts)),
@@ -206,17 +207,19 @@ impl ModelBench {
                 return Err(Error::Zero { what });
             }
         }
-        let (n_ctx, n_kv) = (engine.n_ctx(), engine.stats().kv_blocks_total * BLOCK_TOKENS);
-        for &case in cases {
-            let (needed, held) = (self.n_context(case), self.n_held(case));
-            if needed > n_ctx {
-                return Err(Error::Context { test: self.name(case), needed, n_ctx });
-            }
-            if held > n_kv {
-                return Err(Error::Memory { test: self.name(case), needed: held, n_kv });
-            }
+        let needed = |case: &Case| self.n_context(*case);
+        match cases.iter().find(|case| needed(case) > n_ctx) {
+            Some(case) => Err(Error::Context { test: self.name(*case), needed: needed(case), n_ctx }),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn check_memory(&self, cases: &[Case], n_kv: usize) -> Result<(), Error> {
+        let needed = |case: &Case| self.n_held(*case);
+        match cases.iter().find(|case| needed(case) > n_kv) {
+            Some(case) => Err(Error::Memory { test: self.name(*case), needed: needed(case), n_kv }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -239,8 +242,8 @@ impl Bench<'_> {
                 let n_computed = self.engine.stats().n_prefilled - n_prefilled;
                 // Prompts that had to make room for each other were computed within the time that was measured.
                 if n_computed as usize > width * BLOCK_TOKENS {
-                    let n_kv = self.engine.stats().kv_blocks_total * BLOCK_TOKENS;
-                    return Err(Error::Memory { test: self.plan.name(case), needed: self.plan.n_held(case), n_kv });
+                    let (test, needed) = (self.plan.name(case), self.plan.n_held(case));
+                    return Err(Error::Memory { test, needed, n_kv: self.n_kv() });
                 }
                 Ok(seconds)
             }
@@ -276,6 +279,11 @@ impl Bench<'_> {
             }
             Case::Decode { .. } => Ok(None),
         }
+    }
+
+    /// Tokens of KV memory, as far as the engine has told: it has after a pass.
+    fn n_kv(&self) -> usize {
+        self.engine.stats().kv_blocks_total * BLOCK_TOKENS
     }
 
     fn warm_up(&mut self) -> Result<(), Error> {
