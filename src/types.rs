@@ -210,10 +210,12 @@ pub enum Dtype {
     Q4_K,
     Q5_K,
     Q6_K,
+    IQ4_NL,
+    IQ4_XS,
 }
 
 /// `(encoding, number in GGUF, elements per block, bytes per block, name)`.
-const DTYPES: [(Dtype, u32, usize, usize, &str); 13] = [
+const DTYPES: [(Dtype, u32, usize, usize, &str); 15] = [
     (Dtype::F32, 0, 1, 4, "F32"),
     (Dtype::F16, 1, 1, 2, "F16"),
     (Dtype::BF16, 30, 1, 2, "BF16"),
@@ -227,6 +229,8 @@ const DTYPES: [(Dtype, u32, usize, usize, &str); 13] = [
     (Dtype::Q4_K, 12, 256, 144, "Q4_K"),
     (Dtype::Q5_K, 13, 256, 176, "Q5_K"),
     (Dtype::Q6_K, 14, 256, 210, "Q6_K"),
+    (Dtype::IQ4_NL, 20, 32, 18, "IQ4_NL"),
+    (Dtype::IQ4_XS, 23, 256, 136, "IQ4_XS"),
 ];
 
 impl Dtype {

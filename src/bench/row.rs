@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::Prefix;
+
 /// The samples of one case, and what they say.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
@@ -9,6 +11,12 @@ pub struct Row {
     pub test: String,
     /// Who was measured.
     pub engine: &'static str,
+    /// Sequences at once.
+    pub sequences: usize,
+    /// Tokens that were there already.
+    pub depth: usize,
+    /// Whose these were.
+    pub prefix: Option<Prefix>,
     /// The median of the samples.
     pub tokens_per_s: f64,
     /// Distance of the fastest sample from the slowest, as a part of the median.
@@ -26,7 +34,13 @@ impl Row {
         let median = median(&sorted);
         let range = sorted.last().zip(sorted.first()).map_or(0.0, |(most, least)| most - least);
         let spread = if median > 0.0 { range / median } else { 0.0 };
-        Self { test: test.to_owned(), engine, tokens_per_s: median, spread, samples }
+        let test = test.to_owned();
+        Self { test, engine, sequences: 1, depth: 0, prefix: None, tokens_per_s: median, spread, samples }
+    }
+
+    /// The same row, of so many sequences with so many tokens before them.
+    pub fn of(self, sequences: usize, depth: usize, prefix: Option<Prefix>) -> Self {
+        Self { sequences, depth, prefix, ..self }
     }
 }
 

@@ -122,14 +122,16 @@ pub(super) fn check_space(folder: &Path, needed: u64) -> Result<(), Error> {
     }
 }
 
+/// Bytes that may still be written below a folder, if the file system says.
 #[cfg(unix)]
-fn free_bytes(folder: &Path) -> Option<u64> {
+pub fn free_bytes(folder: &Path) -> Option<u64> {
     let about = rustix::fs::statvfs(folder).ok()?;
     about.f_bavail.checked_mul(about.f_frsize)
 }
 
+/// Bytes that may still be written below a folder, if the file system says.
 #[cfg(not(unix))]
-fn free_bytes(_folder: &Path) -> Option<u64> {
+pub fn free_bytes(_folder: &Path) -> Option<u64> {
     None
 }
 

@@ -21,10 +21,11 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use disk::free_bytes;
 pub use error::Error;
 pub use manifest::{HubSource, Manifest, PackagesSource, Source};
 pub use settings::{HubSettings, Patience, Settings};
-pub use shelf::{Listed, Place, Removed, Verified, list, remove, verify};
+pub use shelf::{Listed, Place, Removed, Verified, list, packed_paths, remove, verify};
 
 /// The model that is used where none is named.
 const DEFAULT_MODEL: &str = "qwen2.5-coder-1.5b";

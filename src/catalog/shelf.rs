@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::disk::{io_error, sha256_file};
 use super::hub_cache::CachedFile;
@@ -136,6 +137,22 @@ pub fn verify(located: &Located, report: &mut Report<'_>) -> Result<Verified, Er
     }
 }
 
+/// Where the packed weights of a model file are kept, best first: beside it, or below the data folder `home` where
+/// nothing can be written beside it.
+pub fn packed_paths(model: &Path, home: &Path) -> [PathBuf; 2] {
+    let name = model.file_name().unwrap_or_default();
+    let with = |tail: &str| {
+        let mut name = name.to_owned();
+        name.push(tail);
+        name
+    };
+    // Files of the same name in different folders are different models.
+    let absolute = std::path::absolute(model).unwrap_or_else(|_| model.to_owned());
+    let digest = Sha256::digest(absolute.as_os_str().as_encoded_bytes());
+    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    [model.with_file_name(with(".packed")), home.join("packed").join(with(&format!(".{digest}.packed")))]
+}
+
 /// What a removal deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
@@ -145,7 +162,7 @@ pub struct Removed {
     pub bytes: u64,
 }
 
-/// Deletes a model from the data folder and from the hub's cache, unfinished pulls included.
+/// Deletes a model from the data folder and from the hub's cache, unfinished pulls and packed weights included.
 ///
 /// # Errors
 /// [`Error::Absent`] if there was nothing, [`Error::ReadOnly`], [`Error::Io`].
@@ -158,6 +175,9 @@ pub fn remove(manifest: &Manifest, settings: &Settings) -> Result<Removed, Error
         let cached = CachedFile::new(&settings.hub.cache, source, manifest);
         paths.extend(cached.traces(manifest.sha256.as_deref()));
     }
+    let packed = paths.iter().flat_map(|path| packed_paths(path, &settings.home));
+    let packed: Vec<PathBuf> = packed.filter(|path| path.is_file() && !paths.contains(path)).collect();
+    paths.extend(packed);
     if paths.is_empty() {
         return Err(Error::Absent { name: manifest.name.clone() });
     }

@@ -86,7 +86,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     request.grammar = args.grammar()?;
     request.stop = args.stop.clone();
     let prompt = args.prompt_text()?;
-    let engine = loading::open(args.model.as_deref(), settings, &args.engine.options())?;
+    let engine = loading::open(args.model.as_deref(), settings, &args.engine.options(settings))?;
     request.prompt = Prompt::Tokens(args.tokens(&prompt, &engine)?);
     let stream = engine.submit(request)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -26,6 +26,9 @@ pub struct EngineArgs {
     /// Compute with activations of 16 bits instead of 8: as exact as full precision, at half the speed for long prompts
     #[arg(long)]
     precise: bool,
+    /// Neither read nor write the file of packed weights beside the model; loading takes longer
+    #[arg(long)]
+    no_packed_file: bool,
     /// Every answer depends on its request alone, never on what else runs; refuses options that would break this
     #[arg(long)]
     deterministic: bool,
@@ -46,7 +49,7 @@ enum RestFormat {
 
 impl EngineArgs {
     /// What was typed, for the engine.
-    pub fn options(&self) -> EngineOptions {
+    pub fn options(&self, settings: &Settings) -> EngineOptions {
         let precision = if self.precise { Precision::Bits16 } else { Precision::Bits8 };
         let kv_rest = match self.kv_rest {
             RestFormat::F16 => KvRest::F16,
@@ -56,6 +59,7 @@ impl EngineArgs {
             kv_bytes: self.kv_memory,
             precision,
             kv_rest,
+            packed_home: (!self.no_packed_file).then(|| settings.home.clone()),
             deterministic: self.deterministic,
             ..EngineOptions::default()
         }
@@ -79,7 +83,7 @@ impl KeepingArgs {
     /// What was typed, for the engine.
     pub fn options(&self, settings: &Settings) -> EngineOptions {
         let kv_folder = (!self.no_kv_disk).then(|| settings.home.join("kv"));
-        EngineOptions { kv_folder, ..self.engine.options() }
+        EngineOptions { kv_folder, ..self.engine.options(settings) }
     }
 }
 
@@ -117,7 +121,11 @@ pub fn open(model: Option<&str>, settings: &Settings, options: &EngineOptions) -
     if engine.is_err() {
         show("");
     }
-    Ok(engine?)
+    let engine = engine?;
+    for warning in &engine.kept().warnings {
+        render::warn(warning);
+    }
+    Ok(engine)
 }
 
 impl From<Error> for Failure {

@@ -28,6 +28,11 @@ pub fn to_stderr(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Tells on stderr what went wrong and cost nothing but time.
+pub fn warn(what: &str) {
+    to_stderr(&format!("{} {}\n", Style::stderr().paint(Tone::Notice, "warning:"), clean(what)));
+}
+
 /// How a piece of text is set off on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 
 use super::exit::{Failure, Kind};
 use super::settings::default_home;
-use super::{loading, render};
+use super::{Settings, loading, render};
 use crate::engine::KvRest;
 
 #[test]
@@ -90,13 +90,18 @@ fn what_is_typed_for_the_engine_reaches_it() {
         #[command(flatten)]
         engine: loading::EngineArgs,
     }
+    let settings = Settings { home: "/home".into(), offline: true };
     for (typed, kv_rest) in [(&["partita"][..], KvRest::F16), (&["partita", "--kv-rest", "q8_0"], KvRest::Q8_0)] {
         let engine = <Typed as clap::Parser>::try_parse_from(typed).unwrap().engine;
-        assert_eq!(engine.options().kv_rest, kv_rest);
+        assert_eq!(engine.options(&settings).kv_rest, kv_rest);
+        assert_eq!(engine.options(&settings).packed_home, Some("/home".into()));
         // A run is resumed with what it was started with.
         let kept = serde_json::to_string(&engine).unwrap();
         assert_eq!(serde_json::from_str::<loading::EngineArgs>(&kept).unwrap(), engine);
     }
     let older = serde_json::from_str::<loading::EngineArgs>(r#"{"kv_memory":5,"precise":true}"#).unwrap();
-    assert_eq!((older.options().kv_bytes, older.options().kv_rest), (Some(5), KvRest::F16));
+    let options = older.options(&settings);
+    assert_eq!((options.kv_bytes, options.kv_rest), (Some(5), KvRest::F16));
+    let without = <Typed as clap::Parser>::try_parse_from(["partita", "--no-packed-file"]).unwrap().engine;
+    assert_eq!(without.options(&settings).packed_home, None);
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{Engine, EngineOptions, Error};
 use crate::cache::{Cache, KvPool, KvRest, KvShape};
+use crate::catalog;
 use crate::gguf::Gguf;
 use crate::model::{LoadOptions, Model};
 use crate::tokenizer::{self, ChatTemplate, Tokenizer};
@@ -22,7 +23,7 @@ pub enum Progress {
     Opening,
     /// Build the tokenizer and the chat template.
     Tokenizer,
-    /// Bring the weights into the form that the kernels read.
+    /// Bring the weights into the form that the kernels read, or find them in that form.
     Weights,
     /// Nothing: the engine runs.
     Ready,
@@ -43,7 +44,12 @@ pub fn load(path: &Path, options: &EngineOptions, progress: &mut dyn FnMut(Progr
         Err(error) => return Err(Error::Tokenizer(Arc::new(error))),
     };
     progress(Progress::Weights);
-    let load = LoadOptions { n_ctx: options.n_ctx, precision: options.precision, ..LoadOptions::default() };
+    let load = LoadOptions {
+        n_ctx: options.n_ctx,
+        precision: options.precision,
+        packed_places: options.packed_home.iter().flat_map(|home| catalog::packed_paths(path, home)).collect(),
+        ..LoadOptions::default()
+    };
     let model = Model::load(&gguf, load).map_err(|error| Error::Model(Arc::new(error)))?;
     let engine = Engine::start(model, tokenizer, template, options)?;
     progress(Progress::Ready);

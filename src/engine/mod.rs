@@ -40,7 +40,7 @@ pub use stream::{Completion, Delta, TokenStream};
 
 pub use crate::cache::KvRest;
 use crate::cache::{Clerk, Keep};
-use crate::model::{self, Model};
+use crate::model::{self, Kept, Model};
 use crate::sample::{self, Grammars, Sampler};
 use crate::tokenizer::{self, ChatTemplate, Tokenizer};
 use crate::types::{BLOCK_TOKENS, Grammar, Precision, RunId, Sampling, SequenceId, StepId, Token};
@@ -133,6 +133,9 @@ pub struct EngineOptions {
     pub n_ctx: Option<usize>,
     /// How finely activations are rounded.
     pub precision: Precision,
+    /// The data folder whose `packed` holds a model's packed weights where nothing can be written beside the model; `None`
+    /// neither reads nor writes them in either place.
+    pub packed_home: Option<PathBuf>,
     /// Where prefixes are kept for later processes; see [`Request::n_keep`].
     pub kv_folder: Option<PathBuf>,
     /// Bytes that they may take there, those of other models included.
@@ -176,6 +179,7 @@ impl Default for EngineOptions {
             n_ctx: None,
             precision: Precision::default(),
             features: Features::default(),
+            packed_home: None,
             kv_folder: None,
             kv_folder_bytes: 2 << 30,
             kv_rest: KvRest::default(),
@@ -280,6 +284,7 @@ struct Handle {
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
     n_ctx: usize,
+    kept: Kept,
     next_id: AtomicU64,
     next_pin: AtomicU64,
     clerk: Option<Clerk>,
@@ -325,14 +330,14 @@ impl Engine {
         template: Option<ChatTemplate>,
         options: &EngineOptions,
     ) -> Result<(Self, Worker, Receiver<Command>), Error> {
-        let n_ctx = model.config().n_ctx;
+        let (n_ctx, kept) = (model.config().n_ctx, model.kept().clone());
         let shared = Arc::new(Shared::default());
         let (commands, inbox) = mpsc::channel();
         let worker = Worker::new(model, options, shared.clone())?;
         let grammars = Grammars::new(&tokenizer).with_own_states(options.deterministic);
         let (next_id, next_pin) = (AtomicU64::new(1), AtomicU64::new(1));
         let clerk = worker.clerk();
-        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, next_id, next_pin, clerk };
+        let handle = Handle { commands, shared, grammars, tokenizer, template, n_ctx, kept, next_id, next_pin, clerk };
         Ok((Self(Arc::new(handle)), worker, inbox))
     }
 
@@ -418,6 +423,11 @@ impl Engine {
     /// Tokens of the context, prompt and generated together.
     pub fn n_ctx(&self) -> usize {
         self.0.n_ctx
+    }
+
+    /// What became of the file of packed weights when the model was loaded.
+    pub fn kept(&self) -> &Kept {
+        &self.0.kept
     }
 
     /// What the engine has done so far.

@@ -261,6 +261,11 @@ impl Gguf {
         Some(TensorView { info, data: &self.bytes[info.range()] })
     }
 
+    /// Lets go of the memory of the whole file, once what is needed of it was copied; what is read again costs disk access.
+    pub fn release_all(&self) {
+        self.bytes.release(0..self.bytes.len());
+    }
+
     /// Lets go of the memory of a tensor that was copied and will not be read soon; reading it again costs disk access.
     pub fn release(&self, name: &str) {
         if let Some(&idx) = self.by_name.get(name) {

@@ -21,7 +21,7 @@ const LEAST_TENSOR_BYTES: u64 = 32;
 /// Longest name that a message repeats in full.
 const SHOWN_CHARS: usize = 80;
 /// What to suggest in place of an encoding that is not read.
-const SUPPORTED: &str = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K or Q6_K";
+const SUPPORTED: &str = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL or IQ4_XS";
 
 /// What a header holds.
 pub(super) struct Header {

@@ -154,7 +154,7 @@ fn a_bad_tensor_is_named() {
         (
             row(2, &[256, 1], 16, 0),
             "tensor a.weight has encoding number 16, which is not supported; use a file quantized to F32, F16, BF16, \
-             Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K or Q6_K",
+             Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL or IQ4_XS",
         ),
         (row(2, &[3, 2], 0, 16), "tensor a.weight starts at offset 16, which is not a multiple of 32"),
         (

@@ -1,8 +1,9 @@
 //! The block encodings of GGUF, read as affine groups: `w = d·scale·q − dmin·min` with unsigned `q` and small integers
 //! `scale` and `min`.
 //!
-//! Symmetric encodings count from an offset, a power of two: `w = d·scale·(q − offset)`. Here is the one place that
-//! knows how an encoding lays out its bits; packing and [`dequantize`] both read through [`Encoding`].
+//! Symmetric encodings count from an offset, a power of two: `w = d·scale·(q − offset)`. Where an encoding has a codebook,
+//! `codebook[q]` stands in the place of `q`. Here is the one place that knows how an encoding lays out its bits; packing
+//! and [`dequantize`] both read through [`Encoding`].
 //!
 //! Invariant: a block is read only as a slice of exactly `Dtype::block_bytes` bytes.
 //! Source of the encodings: the GGUF and ggml format descriptions; checked against values computed independently.
@@ -17,7 +18,7 @@ pub(super) const MAX_BLOCK: usize = 256;
 /// One decoded block.
 #[derive(Debug, Clone)]
 pub(super) struct Block {
-    /// Unsigned codes.
+    /// Unsigned codes: numbers, or indices of the encoding's codebook.
     pub q: [u8; MAX_BLOCK],
     /// One scale per group; 1 where the block is one group.
     pub scale: [i8; MAX_BLOCK / 16],
@@ -46,14 +47,32 @@ pub(super) struct Encoding {
     pub group: usize,
     /// Logarithm of what is subtracted from every code, or `None` if each group has its own minimum.
     pub offset_log2: Option<u32>,
+    /// What the codes stand for, where they are not numbers themselves.
+    pub codebook: Option<&'static Codebook>,
     /// Fills in a block from its bytes. Blocks of one group leave its scale and minimum alone, at 1.
     pub decode: fn(&[u8], &mut Block),
 }
 
+/// The values of codes of 4 bits, each counted from the encoding's offset.
+pub(super) type Codebook = [u8; 16];
+
+/// The non-linear codebook of IQ4_NL and IQ4_XS, counted from -128: the values lie denser around zero, as weights do.
+pub(super) const NON_LINEAR: Codebook = {
+    const VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+    let mut codebook = [0; 16];
+    let mut i = 0;
+    while i < codebook.len() {
+        codebook[i] = (VALUES[i] as i16 + 128) as u8;
+        i += 1;
+    }
+    codebook
+};
+
 impl Encoding {
     /// The encoding of a quantized type; `None` for `F32`, `F16` and `BF16`.
     pub(super) fn of(dtype: Dtype) -> Option<Self> {
-        let encoding = |group, offset_log2, decode| Some(Self { group, offset_log2, decode });
+        let encoding = |group, offset_log2, decode| Some(Self { group, offset_log2, codebook: None, decode });
+        let non_linear = |decode| Some(Self { group: 32, offset_log2: Some(7), codebook: Some(&NON_LINEAR), decode });
         match dtype {
             Dtype::F32 | Dtype::F16 | Dtype::BF16 => None,
             Dtype::Q4_0 => encoding(32, Some(3), decode_q4_0),
@@ -66,6 +85,8 @@ impl Encoding {
             Dtype::Q4_K => encoding(32, None, decode_q4_k),
             Dtype::Q5_K => encoding(32, None, decode_q5_k),
             Dtype::Q6_K => encoding(16, Some(5), decode_q6_k),
+            Dtype::IQ4_NL => non_linear(decode_iq4_nl),
+            Dtype::IQ4_XS => non_linear(decode_iq4_xs),
         }
     }
 }
@@ -214,6 +235,23 @@ fn decode_q6_k(bytes: &[u8], block: &mut Block) {
     }
 }
 
+/// `d | nibbles[16]`
+fn decode_iq4_nl(bytes: &[u8], block: &mut Block) {
+    block.d = half(bytes, 0);
+    nibbles(&bytes[2..], &mut block.q);
+}
+
+/// `d | high pairs of bits of the scales, 16 bits | low nibbles of the scales[4] | nibbles[128]`
+fn decode_iq4_xs(bytes: &[u8], block: &mut Block) {
+    block.d = half(bytes, 0);
+    let high = u16::from_le_bytes([bytes[2], bytes[3]]);
+    for i in 0..8 {
+        let low = bytes[4 + i / 2] >> (4 * (i % 2)) & 15;
+        block.scale[i] = (low | ((high >> (2 * i)) as u8 & 3) << 4) as i8 - 32;
+        nibbles(&bytes[8 + 16 * i..], &mut block.q[32 * i..]);
+    }
+}
+
 /// Decodes a whole tensor, or any number of whole rows of one, to `f32`.
 ///
 /// # Errors
@@ -261,7 +299,9 @@ pub fn dequantize_row(dtype: Dtype, bytes: &[u8], row: usize, out: &mut [f32]) -
     dequantize(dtype, bytes.get(start..end).ok_or_else(length)?, out)
 }
 
-fn weights(encoding: &Encoding, block: &Block, out: &mut [f32]) {
+/// The weights of a block; `out` is as long as the block.
+pub(super) fn weights(encoding: &Encoding, block: &Block, out: &mut [f32]) {
+    let value = |q: u8| encoding.codebook.map_or(q, |codebook| codebook[usize::from(q)]);
     for (group, out) in out.chunks_exact_mut(encoding.group).enumerate() {
         let q = &block.q[group * encoding.group..];
         let scale = block.d.to_f32() * f32::from(block.scale[group]);
@@ -269,13 +309,13 @@ fn weights(encoding: &Encoding, block: &Block, out: &mut [f32]) {
             Some(log2) => {
                 let offset = 1 << log2;
                 for (out, q) in out.iter_mut().zip(q) {
-                    *out = scale * (i32::from(*q) - offset) as f32;
+                    *out = scale * (i32::from(value(*q)) - offset) as f32;
                 }
             }
             None => {
                 let min = block.dmin.to_f32() * f32::from(block.min[group]);
                 for (out, q) in out.iter_mut().zip(q) {
-                    *out = scale * f32::from(*q) - min;
+                    *out = scale * f32::from(value(*q)) - min;
                 }
             }
         }

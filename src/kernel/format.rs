@@ -7,6 +7,9 @@
 //! - 6 bits: the same four lines, and two more: bits `2t` and `2t + 1` of line `4 + h` belong to quad `4h + t`;
 //! - 8 bits: line `j` holds quad `j`.
 //!
+//! Codes of 4 bits may be indices of a codebook: they stay 4 bits in memory and are looked up when a unit is taken apart,
+//! one shuffle of bytes per quad. As bytes they would take twice the memory, and decoding waits for memory.
+//!
 //! Units that lie together have the codes of all of them before the scales of all of them, so that a block of rows is
 //! one stream of whole lines, read front to back. Scales are vectors, one element per row; minima, where the encoding
 //! has them, are vectors that follow the scales of their unit:
@@ -17,6 +20,7 @@
 //!
 //! Nothing is rounded: a packed weight is the weight of the file.
 
+use super::encoding::{Codebook, NON_LINEAR};
 use super::simd::{Line, Simd};
 use crate::types::Dtype;
 
@@ -39,6 +43,10 @@ pub(super) trait Format: Send + Sync {
     const OFFSET_LOG2: Option<u32>;
     /// Whether scales are bytes with common factors.
     const IN_BYTES: bool;
+    /// What the codes stand for, where they are not numbers themselves.
+    const CODEBOOK: Option<Codebook>;
+    /// Bits of a code that was taken apart.
+    const WIDTH: u32 = if Self::CODEBOOK.is_some() { 8 } else { Self::BITS };
     /// How the units lie in a block.
     const PLACES: Places = Places {
         code_lines: Self::BITS as usize,
@@ -114,12 +122,24 @@ impl<const BITS: u32, const GROUPS: usize, const OFFSET_LOG2: u32, const IN_BYTE
     const GROUPS: usize = GROUPS;
     const OFFSET_LOG2: Option<u32> = if OFFSET_LOG2 == 0 { None } else { Some(OFFSET_LOG2) };
     const IN_BYTES: bool = IN_BYTES;
+    const CODEBOOK: Option<Codebook> = None;
+}
+
+/// Codes of 4 bits for the non-linear codebook, which counts from -128.
+pub(super) struct NonLinear<const IN_BYTES: bool>;
+
+impl<const IN_BYTES: bool> Format for NonLinear<IN_BYTES> {
+    const BITS: u32 = 4;
+    const GROUPS: usize = 1;
+    const OFFSET_LOG2: Option<u32> = Some(7);
+    const IN_BYTES: bool = IN_BYTES;
+    const CODEBOOK: Option<Codebook> = Some(NON_LINEAR);
 }
 
 /// Calls `$then` with the layout of a quantized `$dtype` as the type `$format`.
 macro_rules! with_format {
     ($dtype:expr, $format:ident => $then:expr, else $dense:expr) => {{
-        use crate::kernel::format::Codes;
+        use crate::kernel::format::{Codes, NonLinear};
         match $dtype {
             Dtype::Q4_0 => with_format!(@ $format = Codes<4, 1, 3, false>; $then),
             Dtype::Q4_1 => with_format!(@ $format = Codes<4, 1, 0, false>; $then),
@@ -131,6 +151,8 @@ macro_rules! with_format {
             Dtype::Q2_K => with_format!(@ $format = Codes<4, 2, 0, true>; $then),
             Dtype::Q3_K => with_format!(@ $format = Codes<4, 2, 2, true>; $then),
             Dtype::Q6_K => with_format!(@ $format = Codes<6, 2, 5, true>; $then),
+            Dtype::IQ4_NL => with_format!(@ $format = NonLinear<false>; $then),
+            Dtype::IQ4_XS => with_format!(@ $format = NonLinear<true>; $then),
             Dtype::F32 | Dtype::F16 | Dtype::BF16 => $dense,
         }
     }};
@@ -170,6 +192,27 @@ pub(super) fn write_codes(row: usize, q: &[u8; UNIT], lines: &mut [Line]) {
     }
 }
 
+/// The 32 codes of one row of a unit: the inverse of [`write_codes`].
+pub(super) fn read_codes(row: usize, lines: &[Line]) -> [u8; UNIT] {
+    let bits = lines.len();
+    let get = |line: usize| u32::from_le_bytes(lines[line].0.as_chunks::<4>().0[row]);
+    let mut q = [0; UNIT];
+    for (j, quad) in q.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let word = match bits - 4 {
+            4 => get(j),
+            0 => get(j / 2) >> (4 * (j % 2)) & 0x0f0f_0f0f,
+            n_high => {
+                let per_line = 8 / n_high;
+                let mask = if n_high == 1 { 0x0101_0101 } else { 0x0303_0303 };
+                let high = get(4 + j / per_line) >> (n_high * (j % per_line)) & mask;
+                get(j / 2) >> (4 * (j % 2)) & 0x0f0f_0f0f | high << 4
+            }
+        };
+        *quad = word.to_le_bytes();
+    }
+    q
+}
+
 /// The quads of a unit, one code per byte.
 #[inline(always)]
 pub(super) fn unpack<S: Simd, F: Format>(simd: S, lines: &[Line]) -> [S::I; QUADS] {
@@ -185,6 +228,11 @@ pub(super) fn unpack<S: Simd, F: Format>(simd: S, lines: &[Line]) -> [S::I; QUAD
         let line = simd.load_line(&lines[i]);
         quads[2 * i] = simd.and(line, low);
         quads[2 * i + 1] = simd.and(simd.shr(line, 4), low);
+    }
+    if let Some(codebook) = F::CODEBOOK {
+        for quad in &mut quads {
+            *quad = simd.look_up(&codebook, *quad);
+        }
     }
     if F::BITS == 5 {
         let line = simd.load_line(&lines[4]);

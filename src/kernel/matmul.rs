@@ -291,7 +291,7 @@ unsafe fn load_scale<S: Simd, F: Format>(simd: S, lines: &[Line], unit: usize, (
 /// [`Simd::dot_rows`] with the bits of the format, which a constant expression cannot yet pass on.
 #[inline(always)]
 fn dot_rows<S: Simd, F: Format, const M: usize>(simd: S, acc: [S::I; M], w: &[S::I], x: [&[[i8; 4]]; M]) -> [S::I; M] {
-    match F::BITS {
+    match F::WIDTH {
         4 => simd.dot_rows::<4, M>(acc, w, x),
         5 => simd.dot_rows::<5, M>(acc, w, x),
         6 => simd.dot_rows::<6, M>(acc, w, x),

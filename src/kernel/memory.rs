@@ -1,10 +1,90 @@
-//! Large cache-line-aligned buffers for packed weights, filled in parallel and backed by huge pages where there are any.
+//! Where packed weights lie: in a large cache-line-aligned buffer, filled in parallel and backed by huge pages where there
+//! are any, or in a file that is mapped.
+//!
+//! Invariant: lines never change once they are made.
 
 #![allow(unsafe_code)]
 
 use super::simd::Line;
+use memmap2::{Mmap, MmapOptions};
 use rayon::prelude::*;
+use std::fs::File;
 use std::mem::MaybeUninit;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// A file of packed weights, mapped privately and only to be read.
+#[derive(Debug)]
+pub struct Mapping(Mmap);
+
+impl Mapping {
+    /// Maps a whole file, which is not empty.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn new(file: &File) -> std::io::Result<Self> {
+        // SAFETY: the map is read-only and handed out as plain bytes, of which every pattern is a weight. What stays is
+        // what every mapped weight file asks of its user: not to change the file in place while it is open. Partita
+        // replaces such files by rename.
+        Ok(Self(unsafe { MmapOptions::new().map_copy_read_only(file)? }))
+    }
+
+    /// Tells the operating system that the whole file is wanted soon; a refusal costs time only.
+    pub fn prefetch(&self) {
+        #[cfg(unix)]
+        let _ = self.0.advise(memmap2::Advice::WillNeed);
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Lines of packed weights, wherever they lie.
+#[derive(Debug)]
+pub(super) enum Lines {
+    /// In memory of our own.
+    Owned(Vec<Line>),
+    /// These bytes of a mapped file: whole lines on a boundary of lines.
+    Mapped(Arc<Mapping>, Range<usize>),
+}
+
+impl Lines {
+    /// The lines in these bytes of a mapped file; `None` if the bytes are not there, not whole lines or lie askew.
+    pub(super) fn mapped(mapping: &Arc<Mapping>, bytes: Range<usize>) -> Option<Self> {
+        let found = mapping.get(bytes.clone())?;
+        let is_whole = found.len().is_multiple_of(size_of::<Line>());
+        (is_whole && found.as_ptr().cast::<Line>().is_aligned()).then(|| Self::Mapped(Arc::clone(mapping), bytes))
+    }
+
+    /// The lines as bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        let lines: &[Line] = self;
+        // SAFETY: a `Line` is 64 bytes without padding, and bytes need no alignment.
+        unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines)) }
+    }
+}
+
+impl Deref for Lines {
+    type Target = [Line];
+
+    #[inline]
+    fn deref(&self) -> &[Line] {
+        match self {
+            Self::Owned(lines) => lines,
+            Self::Mapped(mapping, range) => {
+                let bytes = &mapping[range.clone()];
+                // SAFETY: `mapped` saw that these bytes are whole lines on a boundary of lines, and a map neither moves
+                // nor changes its size; every pattern of bytes is a `Line`.
+                unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<Line>()) }
+            }
+        }
+    }
+}
 
 /// Allocates `n_chunks * chunk` zeroed lines and lets `fill(i, lines)` write chunk `i`, on all cores.
 ///

@@ -10,7 +10,7 @@
 //! - Nothing here panics on data; a wrong length is a broken invariant of the caller and is asserted.
 //!
 //! `unsafe` lives here (and in the memory map of `gguf`) and nowhere else.
-//! Must not know: models, tensors, files, sequences.
+//! Must not know: models, tensors, sequences; of files, only that packed weights may be mapped from one.
 
 mod activation;
 mod attention;
@@ -36,6 +36,7 @@ pub use attention::{Attention, Stacks, attention};
 pub use encoding::{dequantize, dequantize_row};
 pub use isa::{Isa, isa};
 pub use kv::KvLayout;
+pub use memory::Mapping;
 pub use packed::Packed;
 pub use threads::Threads;
 pub use vector::{RopeStyle, gelu_mul, rms_norm, rope, silu_mul, softmax};

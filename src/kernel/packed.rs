@@ -5,12 +5,13 @@
 //! weights per column. Rows are padded to a multiple of 16 with zeros.
 
 use super::Error;
-use super::encoding::{Block, Encoding, MAX_BLOCK, check_length, row_bytes};
-use super::format::{Places, ROWS, UNIT, places, write_codes};
-use super::memory::fill_lines;
+use super::encoding::{Block, Encoding, MAX_BLOCK, check_length, row_bytes, weights};
+use super::format::{Places, ROWS, UNIT, places, read_codes, write_codes};
+use super::memory::{Lines, Mapping, fill_lines};
 use super::simd::Line;
 use crate::types::Dtype;
-use half::f16;
+use half::{bf16, f16};
+use std::sync::Arc;
 
 /// A matrix `[n_rows, n_cols]`, ready to be multiplied with.
 #[derive(Debug)]
@@ -19,10 +20,16 @@ pub struct Packed {
     n_rows: usize,
     n_cols: usize,
     lines_per_block: usize,
-    lines: Vec<Line>,
+    lines: Lines,
 }
 
 impl Packed {
+    /// Names the packed layout: what one program packed, another one may map if both say the same. It is the same for
+    /// every instruction set, and has to change with any byte that packing gives.
+    pub const LAYOUT: u32 = if cfg!(target_endian = "little") { 1 } else { 1 | 1 << 31 };
+    /// What [`Packed::bytes`] must be aligned to where it is mapped from a file, in bytes.
+    pub const ALIGNMENT: usize = align_of::<Line>();
+
     /// Packs the rows of a GGUF tensor, on all cores.
     ///
     /// # Errors
@@ -41,7 +48,39 @@ impl Packed {
                 }
             }
         });
-        Ok(Self { dtype, n_rows, n_cols, lines_per_block, lines })
+        Ok(Self { dtype, n_rows, n_cols, lines_per_block, lines: Lines::Owned(lines) })
+    }
+
+    /// The matrix whose [`Packed::bytes`] lie at `offset` of a mapped file, where another process or an earlier one of
+    /// the same [`Packed::LAYOUT`] put them; nothing is copied.
+    ///
+    /// `None` if there is no such shape, or they do not lie inside the file, or askew. That they are what was written is
+    /// the caller's to check.
+    pub fn map(dtype: Dtype, [n_rows, n_cols]: [usize; 2], mapping: &Arc<Mapping>, offset: usize) -> Option<Self> {
+        row_bytes(dtype, n_cols).ok()?;
+        let lines_per_block = lines_per_block(dtype, n_cols);
+        let n_bytes = n_rows.div_ceil(ROWS).checked_mul(lines_per_block)?.checked_mul(size_of::<Line>())?;
+        let lines = Lines::mapped(mapping, offset..offset.checked_add(n_bytes)?)?;
+        Some(Self { dtype, n_rows, n_cols, lines_per_block, lines })
+    }
+
+    /// The packed weights as they lie in memory; their meaning is that of [`Packed::LAYOUT`].
+    pub fn bytes(&self) -> &[u8] {
+        self.lines.bytes()
+    }
+
+    /// Decodes row `row`, as [`super::dequantize_row`] does from the tensor that was packed, bit for bit.
+    ///
+    /// # Panics
+    /// If there is no such row, or `out` is not one row.
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        assert!(row < self.n_rows, "row {row} of {}", self.n_rows);
+        assert_eq!(out.len(), self.n_cols, "the output is not a row");
+        let (lines, lane) = (self.block(row / ROWS), row % ROWS);
+        match (Encoding::of(self.dtype), places(self.dtype)) {
+            (Some(encoding), Some(places)) => read_coded_row(self.dtype, (&encoding, places), (lane, lines), out),
+            _ => read_dense_row(self.dtype, lane, lines, out),
+        }
     }
 
     /// Output features.
@@ -159,6 +198,63 @@ fn write_half(lines: &mut [Line], (line, half): (usize, usize), row: usize, x: f
 /// Writes lane `row` of the vector of 16 bytes in quarter `quarter` of a line.
 fn write_byte(lines: &mut [Line], (line, quarter): (usize, usize), row: usize, x: i8) {
     lines[line].0[16 * quarter + row] = x as u8;
+}
+
+/// Reads one row, `(row, lines)`, out of its block.
+fn read_coded_row(
+    dtype: Dtype,
+    (encoding, places): (&Encoding, Places),
+    (row, lines): (usize, &[Line]),
+    out: &mut [f32],
+) {
+    let groups = UNIT / encoding.group;
+    let units_per_block = dtype.block_elements() / UNIT;
+    let has_min = encoding.offset_log2.is_none();
+    let mut block = Block::ONES;
+    for (i, out) in out.chunks_exact_mut(dtype.block_elements()).enumerate() {
+        let first = i * units_per_block;
+        for (u, q) in block.q.as_chunks_mut::<UNIT>().0[..units_per_block].iter_mut().enumerate() {
+            let codes = places.codes(first + u);
+            *q = read_codes(row, &lines[codes..codes + places.code_lines]);
+        }
+        if places.in_bytes {
+            block.d = read_half(lines, (places.factors(first), 0), row);
+            block.dmin = read_half(lines, (places.factors(first), 1), row);
+            for group in 0..units_per_block * groups {
+                let (unit, g) = (first + group / groups, group % groups);
+                block.scale[group] = read_byte(lines, places.scale(unit, g), row);
+                if has_min {
+                    block.min[group] = read_byte(lines, places.scale(unit, groups + g), row);
+                }
+            }
+        } else {
+            block.d = read_half(lines, places.scale(first, 0), row);
+            if has_min {
+                block.dmin = read_half(lines, places.scale(first, 1), row);
+            }
+        }
+        weights(encoding, &block, out);
+    }
+}
+
+/// The inverse of [`write_half`].
+fn read_half(lines: &[Line], (line, half): (usize, usize), row: usize) -> f16 {
+    lines[line].halves()[half][row]
+}
+
+/// The inverse of [`write_byte`].
+fn read_byte(lines: &[Line], (line, quarter): (usize, usize), row: usize) -> i8 {
+    lines[line].quarters()[quarter][row]
+}
+
+fn read_dense_row(dtype: Dtype, row: usize, lines: &[Line], out: &mut [f32]) {
+    for (col, out) in out.iter_mut().enumerate() {
+        *out = match dtype {
+            Dtype::F32 => lines[col].floats()[row],
+            Dtype::F16 => read_half(lines, (col / 2, col % 2), row).to_f32(),
+            _ => bf16::from_bits(read_half(lines, (col / 2, col % 2), row).to_bits()).to_f32(),
+        };
+    }
 }
 
 fn pack_dense_row(dtype: Dtype, bytes: &[u8], row: usize, lines: &mut [Line]) {

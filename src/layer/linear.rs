@@ -13,7 +13,7 @@ use crate::types::{Dtype, Precision};
 
 /// A matrix of `[n_out, n_in]` weights, and maybe a bias per output.
 pub struct Linear {
-    packed: Packed,
+    packed: Arc<Packed>,
     bias: Option<Vec<f32>>,
     precision: Precision,
     threads: Arc<Threads>,
@@ -25,8 +25,17 @@ impl Linear {
     /// # Errors
     /// [`Error::Weights`] for a shape that cannot be packed.
     pub fn pack(dtype: Dtype, rows: &[u8], n_out: usize, n_in: usize, threads: &Arc<Threads>) -> Result<Self, Error> {
-        let packed = Packed::pack(dtype, rows, n_out, n_in)?;
-        Ok(Self { packed, bias: None, precision: Precision::default(), threads: Arc::clone(threads) })
+        Ok(Self::new(Arc::new(Packed::pack(dtype, rows, n_out, n_in)?), threads))
+    }
+
+    /// With weights that are packed already, without a bias.
+    pub fn new(packed: Arc<Packed>, threads: &Arc<Threads>) -> Self {
+        Self { packed, bias: None, precision: Precision::default(), threads: Arc::clone(threads) }
+    }
+
+    /// The weights.
+    pub fn packed(&self) -> &Arc<Packed> {
+        &self.packed
     }
 
     /// Adds a bias.

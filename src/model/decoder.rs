@@ -4,6 +4,7 @@
 //! the parts. Rows that nobody wants logits of stop after the last layer's keys and values are written.
 //! Must not know: architectures by name, how a part runs on a device.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use candle_core::Tensor;
@@ -13,6 +14,7 @@ use super::batch::Plan;
 use super::config::Config;
 use super::family::Family;
 use super::fingerprint;
+use super::packed::{Kept, Matrices};
 use super::weights::Weights;
 use crate::cache::{KvPool, KvShape};
 use crate::gguf::Gguf;
@@ -29,6 +31,8 @@ pub struct LoadOptions {
     pub threads: Option<Arc<Threads>>,
     /// How finely activations are rounded.
     pub precision: Precision,
+    /// Where the packed weights may be kept in a file, best place first; empty keeps none.
+    pub packed_places: Vec<PathBuf>,
 }
 
 /// The tokens, ascending, whose logits are wanted in one row; `None` for all of them.
@@ -74,6 +78,7 @@ pub struct Model {
     head: Linear,
     threads: Arc<Threads>,
     fingerprint: [u8; 32],
+    kept: Kept,
 }
 
 struct Layer {
@@ -94,7 +99,7 @@ struct Layer {
 }
 
 impl Model {
-    /// Packs the weights of an open model file.
+    /// Packs the weights of an open model file, or maps them if that was done before.
     ///
     /// # Errors
     /// An unknown architecture, a key with a value that is not implemented, a tensor that is missing, unknown or of
@@ -102,19 +107,28 @@ impl Model {
     pub fn load(gguf: &Arc<Gguf>, options: LoadOptions) -> Result<Self, Error> {
         let family = Family::find(gguf.metadata().architecture()?)?;
         let threads = options.threads.unwrap_or_else(|| Arc::new(Threads::from_env()));
-        let weights = Weights::new(gguf, &threads, options.precision);
+        let file_fingerprint = gguf.fingerprint();
+        let matrices = Matrices::open(&options.packed_places, file_fingerprint);
+        let weights = Weights::new(gguf, &threads, options.precision, matrices);
         let config = Config::parse(gguf.metadata(), family, &weights, options.n_ctx)?;
         let (dim, n_vocab) = (config.dim, config.n_vocab);
-        let head = if weights.has("output.weight") { "output" } else { "token_embd" };
+        let has_own_head = weights.has("output.weight");
+        let head = weights.linear(if has_own_head { "output" } else { "token_embd" }, dim, n_vocab, false)?;
+        let embedding = if has_own_head {
+            weights.embedding("token_embd.weight", n_vocab, dim, config.embedding_scale)?
+        } else {
+            Embedding::of_head(&head, config.embedding_scale)
+        };
         let mut ropes = Vec::new();
         let mut model = Self {
-            embedding: weights.embedding("token_embd.weight", n_vocab, dim, config.embedding_scale)?,
+            embedding,
             layers: Vec::with_capacity(config.n_layers),
             norm: weights.norm("output_norm.weight", dim, config.norm_eps)?,
-            head: weights.linear(head, dim, n_vocab, false)?,
+            head,
             ropes: Vec::new(),
             threads: Arc::clone(&threads),
-            fingerprint: fingerprint::of(gguf, &config, options.precision),
+            fingerprint: fingerprint::of(&file_fingerprint, &config, options.precision),
+            kept: Kept::default(),
             config,
         };
         for layer_idx in 0..model.config.n_layers {
@@ -127,7 +141,8 @@ impl Model {
             model.layers.push(Layer::load(&weights, family, &model.config, layer_idx, rope)?);
         }
         model.ropes = ropes;
-        weights.finish(family.architecture)?;
+        model.kept = weights.finish(family.architecture)?;
+        gguf.release_all();
         Ok(model)
     }
 
@@ -145,6 +160,11 @@ impl Model {
     /// or another, if and only if either may go on from what the other computed.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
+    }
+
+    /// What became of the file of its packed weights.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// What a [`KvPool`] for this model must hold.

@@ -7,14 +7,13 @@
 use sha2::{Digest, Sha256};
 
 use super::config::Config;
-use crate::gguf::Gguf;
 use crate::kernel;
 use crate::types::Precision;
 
-/// The fingerprint of a model as it is about to run.
-pub(super) fn of(gguf: &Gguf, config: &Config, precision: Precision) -> [u8; 32] {
+/// The fingerprint of a model as it is about to run; `file` is that of its file.
+pub(super) fn of(file: &[u8; 32], config: &Config, precision: Precision) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(gguf.fingerprint());
+    hash.update(file);
     let choices = format!("{precision:?} {} {}", kernel::isa().name(), env!("CARGO_PKG_VERSION"));
     hash.update((choices.len() as u64).to_le_bytes());
     hash.update(choices);

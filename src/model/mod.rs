@@ -10,6 +10,7 @@ mod config;
 mod decoder;
 mod family;
 mod fingerprint;
+mod packed;
 mod rope;
 pub mod tiny;
 mod weights;
@@ -20,6 +21,7 @@ mod tests;
 pub use config::{Config, LayerConfig};
 pub use decoder::{LoadOptions, Logits, Model, Wanted};
 pub use family::Family;
+pub use packed::Kept;
 pub use rope::RopeConfig;
 
 use crate::types::Token;

@@ -148,7 +148,7 @@ pub fn families(dtype: Dtype) -> Vec<(&'static str, TinySpec)> {
 /// One model of every encoding, by the encoding's name.
 pub fn encodings() -> Vec<(&'static str, TinySpec)> {
     use Dtype::*;
-    [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K]
+    [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS]
         .map(|dtype| (dtype.name(), TinySpec { dtype, ..TinySpec::default() }))
         .to_vec()
 }
@@ -313,6 +313,9 @@ fn block(random: &mut Random, dtype: Dtype, deviation: f32) -> Vec<u8> {
         // Six-bit scales and minima of mean 31.5.
         Dtype::Q4_K => [half(step(16.0) / 45.0), half(7.5 * step(16.0) / 45.0)].concat(),
         Dtype::Q5_K => [half(step(32.0) / 45.0), half(15.5 * step(32.0) / 45.0)].concat(),
+        // A codebook whose values have a root mean square of 67, as 232 steps would; signed six-bit scales.
+        Dtype::IQ4_NL => scale(random, 232.0),
+        Dtype::IQ4_XS => half(step(232.0) / 18.5).to_vec(),
         // The scales follow the quants in these three.
         Dtype::Q2_K | Dtype::Q3_K | Dtype::Q6_K => Vec::new(),
     };

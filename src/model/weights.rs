@@ -2,15 +2,16 @@
 //!
 //! Invariant: a tensor that nobody took is noticed ([`Weights::finish`]), so a model with parts that Partita does not
 //! know is refused instead of run without them.
-//! Must not know: what the tensors do, how kernels store them.
+//! Must not know: what the tensors do.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Error;
+use super::packed::{Kept, Matrices};
 use crate::gguf::{Gguf, TensorView};
-use crate::kernel::Threads;
+use crate::kernel::{Packed, Threads};
 use crate::layer::{self, Embedding, Linear, RmsNorm};
 use crate::types::Precision;
 
@@ -19,12 +20,13 @@ pub(super) struct Weights<'a> {
     gguf: &'a Arc<Gguf>,
     threads: &'a Arc<Threads>,
     precision: Precision,
+    matrices: Matrices<'a>,
     taken: RefCell<HashSet<String>>,
 }
 
 impl<'a> Weights<'a> {
-    pub fn new(gguf: &'a Arc<Gguf>, threads: &'a Arc<Threads>, precision: Precision) -> Self {
-        Self { gguf, threads, precision, taken: RefCell::default() }
+    pub fn new(gguf: &'a Arc<Gguf>, threads: &'a Arc<Threads>, precision: Precision, matrices: Matrices<'a>) -> Self {
+        Self { gguf, threads, precision, matrices, taken: RefCell::default() }
     }
 
     /// Numbers of a one-dimensional tensor.
@@ -59,11 +61,13 @@ impl<'a> Weights<'a> {
         let row_bytes = info.n_bytes / info.shape[0];
         let mut rest = data;
         let mut linears = Vec::with_capacity(N);
-        for n_out in n_out {
+        for (part, n_out) in n_out.into_iter().enumerate() {
             let (rows, after) = rest.split_at(n_out * row_bytes);
-            let linear = Linear::pack(info.dtype, rows, n_out, n_in, self.threads);
-            let linear = linear.map_err(|source| Error::Tensor { name: name.clone(), source })?;
-            linears.push(linear.with_precision(self.precision));
+            let key = if N == 1 { name.clone() } else { format!("{name}#{part}") };
+            let pack = || Packed::pack(info.dtype, rows, n_out, n_in);
+            let packed = self.matrices.get(&key, info.dtype, [n_out, n_in], pack);
+            let packed = packed.map_err(|error| Error::Tensor { name: name.clone(), source: error.into() })?;
+            linears.push(Linear::new(packed, self.threads).with_precision(self.precision));
             rest = after;
         }
         self.gguf.release(&name);
@@ -89,12 +93,14 @@ impl<'a> Weights<'a> {
         self.gguf.find_tensor(name).is_some()
     }
 
+    /// Keeps the packed weights for the next time.
+    ///
     /// # Errors
     /// [`Error::TensorUnknown`] if a tensor was never taken.
-    pub fn finish(self, architecture: &str) -> Result<(), Error> {
+    pub fn finish(self, architecture: &str) -> Result<Kept, Error> {
         let taken = self.taken.into_inner();
         match self.gguf.tensors().iter().find(|info| !taken.contains(&info.name)) {
-            None => Ok(()),
+            None => Ok(self.matrices.keep()),
             Some(info) => Err(Error::TensorUnknown { name: info.name.clone(), architecture: architecture.to_owned() }),
         }
     }

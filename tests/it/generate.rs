@@ -180,6 +180,55 @@ fn an_interrupt_keeps_what_was_generated() {
 }
 
 #[test]
+fn packed_weights_are_kept_beside_the_model() {
+    let desk = Desk::new();
+    let packed = desk.home.path().join("tiny.gguf.packed");
+    let args = ["generate", "--max-tokens", "8", "hello"];
+    let (code, want, stderr) = desk.run(&[&args[..], &["--no-packed-file"]].concat(), "");
+    assert_eq!((code, stderr.as_str(), packed.exists()), (0, "", false));
+    // Several that start at once, and one that finds what they left.
+    let children: Vec<Child> = (0..4).map(|_| desk.start(&args, "")).collect();
+    for child in children {
+        assert_eq!(end(child), (0, want.clone(), String::new()));
+    }
+    let names = || {
+        let entries = std::fs::read_dir(desk.home.path()).unwrap().flatten();
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.retain(|name| name.contains(".packed"));
+        names
+    };
+    assert_eq!(names(), ["tiny.gguf.packed"]);
+    let whole = std::fs::read(&packed).unwrap();
+    assert_eq!(desk.run(&args, ""), (0, want.clone(), String::new()));
+    std::fs::write(&packed, &whole[..whole.len() / 2]).unwrap();
+    let (code, text, stderr) = desk.run(&args, "");
+    assert_eq!((code, &text), (0, &want));
+    assert!(stderr.starts_with("warning: ") && stderr.contains("is ignored: it has "), "{stderr}");
+    assert!(std::fs::read(&packed).unwrap() == whole, "it was written anew");
+    assert_eq!(desk.run(&args, ""), (0, want, String::new()));
+}
+
+#[test]
+fn bench_perplexity_reports_one_figure() {
+    let desk = Desk::new();
+    let model = desk.model.display().to_string();
+    let text = desk.file("text.txt", &"The rain in the theatre rang on and on.\n".repeat(20));
+    let args = ["bench", "perplexity", "--model", &model, "--text", &text, "--ctx", "64"];
+    let (code, stdout, stderr) = desk.run(&[&args[..], &["--json"]].concat(), "");
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let object: Value = serde_json::from_str(&stdout).unwrap();
+    let n_chunks = object["n_chunks"].as_u64().unwrap();
+    assert_eq!(object["n_scored"], n_chunks * 31);
+    assert!(n_chunks > 3 && object["perplexity"].as_f64().unwrap() > 1.0, "{stdout}");
+    let (code, stdout, _) = desk.run(&[&args[..], &["--chunks", "2", "--precise"]].concat(), "");
+    assert!(code == 0 && stdout.starts_with("perplexity  ") && stdout.contains("2 of 64 tokens; 62"), "{stdout}");
+    let (code, _, stderr) = desk.run(&[&args[..6], &["--ctx", "512"]].concat(), "");
+    assert!(code == 2 && stderr.contains("expected 512 or more"), "{stderr}");
+    let (code, _, stderr) = desk.run(&["bench", "perplexity", "--model", &model, "--text", "absent.txt"], "");
+    assert!(code == 2 && stderr.contains("absent.txt"), "{stderr}");
+}
+
+#[test]
 fn bench_model_reports_rows() {
     let desk = Desk::new();
     let model = desk.model.display().to_string();
@@ -189,12 +238,19 @@ fn bench_model_reports_rows() {
     let object: Value = serde_json::from_str(&stdout).unwrap();
     let rows = object["rows"].as_array().unwrap();
     let names: Vec<_> = rows.iter().map(|row| format!("{} {}", row["engine"], row["test"]).replace('"', "")).collect();
-    let wants = ["partita pp33", "partita tg4", "partita tg4@b1", "partita tg4@b5", "candle pp33", "candle tg4"];
+    let ours = ["pp33", "tg4", "tg4@b5/d0", "tg4@b1", "tg4@b5"].map(|test| format!("partita {test}"));
+    let wants = [&ours[..], &["candle pp33".into(), "candle tg4".into()]].concat();
     assert_eq!(names, wants);
     assert!(rows.iter().all(|row| row["tokens_per_s"].as_f64().unwrap() > 0.0));
     assert!(rows.iter().all(|row| row["samples"].as_array().unwrap().len() == 2));
     let (code, table, _) = desk.run(&args, "");
     assert!(code == 0 && table.starts_with("TEST") && table.contains("tg4@b16"), "{table}");
+    let some = ["--batch", "2", "--depth", "40,70", "--prefix", "own,shared", "--csv"];
+    let (code, csv, _) = desk.run(&[&args[..], &some].concat(), "");
+    let starts: Vec<String> = csv.lines().map(|line| line.split(',').take(5).collect::<Vec<_>>().join(",")).collect();
+    let wants = ["pp33,partita,1,0,", "tg4@b2/d40/own,partita,2,40,own", "tg4@b2/d40,partita,2,40,shared"];
+    assert_eq!((code, starts[0].as_str()), (0, "test,engine,sequences,depth,prefix"));
+    assert_eq!((starts.len(), &starts[1..4]), (6, &wants.map(str::to_owned)[..]), "{csv}");
     let (code, _, stderr) = desk.run(&["bench", "model", "--model", &model, "--samples", "0"], "");
     assert!(code == 2 && stderr.contains("the number of samples is 0"), "{stderr}");
 }

@@ -44,7 +44,7 @@ fn seeded_models_agree_with_llama_cpp() {
             Dtype::F32 => (1e-6, 1.0),
             Dtype::F16 | Dtype::BF16 => (1e-3, 0.9),
             // llama.cpp shares one activation scale among 256 values, Partita among 32.
-            Dtype::Q2_K | Dtype::Q3_K | Dtype::Q4_K | Dtype::Q5_K | Dtype::Q6_K => (0.02, 0.8),
+            Dtype::Q2_K | Dtype::Q3_K | Dtype::Q4_K | Dtype::Q5_K | Dtype::Q6_K | Dtype::IQ4_XS => (0.02, 0.8),
             _ => (0.005, 0.9),
         };
         check(name, &figures, max_mean_kl, min_top1);

@@ -28,7 +28,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let plan = GapBench { n_sequences: args.sequences, n_prompt: args.prompt, n_long: args.long };
-    let engine = loading::open(Some(&args.model), settings, &args.engine.options())?;
+    let engine = loading::open(Some(&args.model), settings, &args.engine.options(settings))?;
     let report = run_gap(&engine, &plan)?;
     if args.json {
         return render::json_to_stdout(&serde_json::to_value(&report).unwrap_or_default());

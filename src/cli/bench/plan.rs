@@ -51,7 +51,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let without = args.without.iter().filter_map(|name| Mechanism::find(name)).collect();
     let (cases, only, width, keep) = (args.cases, args.only, args.width, args.keep);
     let plan = PlanBench { cases, only, max_time, width, without, keep };
-    let engine = loading::open(Some(&args.model), settings, &args.engine.options())?;
+    let engine = loading::open(Some(&args.model), settings, &args.engine.options(settings))?;
     let report = run_plan(&engine, &plan, &mut |row| render::to_stderr(&format!("{}\n", line(row))))?;
     if args.json {
         return render::json_to_stdout(&serde_json::to_value(&report).unwrap_or_default());

@@ -73,7 +73,7 @@ pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
                 draft: !args.without.contains(&Feature::Draft),
                 mask_ahead: !args.without.contains(&Feature::MaskAhead),
             };
-            let options = EngineOptions { features, ..args.engine.options() };
+            let options = EngineOptions { features, ..args.engine.options(settings) };
             let engine = loading::open(Some(&args.model), settings, &options)?;
             run_workflow(&engine, &plan, &mut show_progress)
         }

@@ -250,6 +250,13 @@ impl Simd for Avx2 {
         })
     }
     #[inline(always)]
+    fn look_up(self, table: &[u8; 16], x: I) -> I {
+        avx2!({
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            (_mm256_shuffle_epi8(table, x.0), _mm256_shuffle_epi8(table, x.1))
+        })
+    }
+    #[inline(always)]
     fn add_int(self, a: I, b: I) -> I {
         halves!(_mm256_add_epi32, a, b)
     }

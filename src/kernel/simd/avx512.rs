@@ -148,6 +148,10 @@ impl Simd for Avx512 {
         avx512!(_mm512_srl_epi32(a, _mm_cvtsi32_si128(n as i32)))
     }
     #[inline(always)]
+    fn look_up(self, table: &[u8; 16], x: __m512i) -> __m512i {
+        avx512!(_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast())), x))
+    }
+    #[inline(always)]
     fn add_int(self, a: __m512i, b: __m512i) -> __m512i {
         avx512!(_mm512_add_epi32(a, b))
     }

@@ -104,6 +104,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn shl(self, a: Self::I, n: u32) -> Self::I;
     /// Shifts to the right by `n` bits, filling with zeros.
     fn shr(self, a: Self::I, n: u32) -> Self::I;
+    /// Every byte of `x`, which is below 16, replaced by that entry of `table`.
+    fn look_up(self, table: &[u8; 16], x: Self::I) -> Self::I;
     fn add_int(self, a: Self::I, b: Self::I) -> Self::I;
     fn max_int(self, a: Self::I, b: Self::I) -> Self::I;
     /// Per lane: `acc` plus the dot product of the lane's four unsigned bytes of `w` with the four signed bytes of `x`.

@@ -127,6 +127,10 @@ impl Simd for Portable {
         a.map(|a| ((a as u32) >> n) as i32)
     }
     #[inline(always)]
+    fn look_up(self, table: &[u8; 16], x: Self::I) -> Self::I {
+        x.map(|x| i32::from_le_bytes(x.to_le_bytes().map(|byte| table[usize::from(byte & 15)])))
+    }
+    #[inline(always)]
     fn add_int(self, a: Self::I, b: Self::I) -> Self::I {
         zip(a, b, i32::wrapping_add)
     }

@@ -20,6 +20,7 @@ impl Kernel for AllOperations {
         let (line, one) = (simd.load_line(&self.line), simd.splat(1.0));
         let halves = self.line.halves();
         let codes = simd.and(line, simd.splat_int(0x3f3f_3f3f));
+        let nibbles = simd.splat_int(0x0f0f_0f0f);
         let mut rounded = [f16::ZERO; LANES];
         simd.store_f16(a, &mut rounded);
         let mut bytes = [0; LANES];
@@ -57,6 +58,7 @@ impl Kernel for AllOperations {
             ("or", simd.or(line, simd.bits(a))),
             ("shl", simd.shl(line, 3)),
             ("shr", simd.shr(line, 5)),
+            ("look_up", simd.look_up(&std::array::from_fn(|i| (i * 37 + 200) as u8), simd.and(line, nibbles))),
             ("add_int", simd.add_int(line, simd.bits(a))),
             ("max_int", simd.max_int(line, simd.bits(a))),
             ("dot4 of 6 bits", simd.dot4::<6>(line, codes, [127, -127, 3, -1])),

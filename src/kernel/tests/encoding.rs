@@ -1,8 +1,10 @@
 //! Decoded weights against values computed independently.
 
-use super::super::{Error, dequantize, dequantize_row};
-use super::{ENCODINGS, Random};
+use super::super::{Error, Mapping, Packed, dequantize, dequantize_row};
+use super::{ENCODINGS, Random, assert_same_bits};
 use crate::types::Dtype;
+use std::io::Write;
+use std::sync::Arc;
 
 const N: usize = 8192;
 
@@ -10,7 +12,7 @@ const N: usize = 8192;
 ///
 /// The bytes come from `Random(block_elements + block_bytes)`.
 #[rustfmt::skip]
-const GOLDEN: [(Dtype, u64, [f32; 4]); 10] = [
+const GOLDEN: [(Dtype, u64, [f32; 4]); 12] = [
     (Dtype::Q4_0, 0x960307a62ea63359, [-7.5742188, 0.12225342, 2.1496582, -0.00039720535]),
     (Dtype::Q4_1, 0x1804b4a0841e352e, [0.21741867, 0.06700897, -0.104426384, 0.001282692]),
     (Dtype::Q5_0, 0x1f58fa7e8e053482, [0.05239868, -0.000341177, 1.5922852, 0.1262207]),
@@ -21,6 +23,8 @@ const GOLDEN: [(Dtype, u64, [f32; 4]); 10] = [
     (Dtype::Q4_K, 0xb147c740a6bcbb37, [27.86964, 25.536634, -0.35968208, -1.3741226]),
     (Dtype::Q5_K, 0x8314a199e14cf525, [148.70605, 104.302734, 794.7261, -0.21104121]),
     (Dtype::Q6_K, 0xce0dc9b5876ee99a, [-0.038793027, 0.05262226, -0.011841059, -1.125884]),
+    (Dtype::IQ4_NL, 0x8c6d302930214014, [-112.53125, 1.940773, 29.665283, -0.0048657656]),
+    (Dtype::IQ4_XS, 0xd3f8ccb87e3ece9b, [-22.25647, -4.7210693, 0.45433807, 95.441895]),
 ];
 
 fn weights_of(dtype: Dtype) -> (Vec<u8>, Vec<f32>) {
@@ -67,6 +71,51 @@ fn a_row_is_a_part_of_the_whole() {
             assert_eq!(out, weights[row * 256..(row + 1) * 256], "{dtype:?} row {row}");
         }
     }
+}
+
+#[test]
+fn a_row_of_packed_weights_is_the_row_that_was_packed() {
+    for (dtype, _) in ENCODINGS {
+        let (bytes, weights) = weights_of(dtype);
+        let packed = Packed::pack(dtype, &bytes, 32, 256).expect("the lengths fit");
+        for row in [0, 3, 15, 16, 31] {
+            let mut out = vec![f32::NAN; 256];
+            packed.row(row, &mut out);
+            assert_same_bits(&format!("{dtype:?} row {row}"), &out, &weights[row * 256..(row + 1) * 256]);
+        }
+    }
+}
+
+#[test]
+fn the_packed_layout_has_the_number_that_files_know_it_by() {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for (dtype, _) in ENCODINGS {
+        let (bytes, _) = weights_of(dtype);
+        let packed = Packed::pack(dtype, &bytes, 16, 512).expect("the lengths fit");
+        hash = packed.bytes().iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    }
+    // Whoever changes what packing gives changes both numbers, or files that others packed will be misread.
+    assert_eq!((Packed::LAYOUT, hash), (1, 0x1784_4da7_f169_6e69));
+}
+
+#[test]
+fn only_whole_matrices_are_mapped() {
+    let (bytes, weights) = weights_of(Dtype::Q4_K);
+    let packed = Packed::pack(Dtype::Q4_K, &bytes, 32, 256).expect("the lengths fit");
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&[&[0; 64], packed.bytes()].concat()).expect("it is written");
+    let mapping = Arc::new(Mapping::new(&file).expect("it is mapped"));
+    let mapped = Packed::map(Dtype::Q4_K, [32, 256], &mapping, 64).expect("it is there");
+    assert_eq!(mapped.bytes(), packed.bytes());
+    let mut out = vec![f32::NAN; 256];
+    mapped.row(31, &mut out);
+    assert_same_bits("a mapped row", &out, &weights[31 * 256..]);
+    for (shape, offset) in
+        [([32, 256], 63), ([32, 256], 128), ([33, 256], 64), ([32, 255], 64), ([32, 256], usize::MAX)]
+    {
+        assert!(Packed::map(Dtype::Q4_K, shape, &mapping, offset).is_none(), "{shape:?} at {offset}");
+    }
+    assert!(Packed::map(Dtype::Q4_K, [usize::MAX, 256], &mapping, 0).is_none());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::isa::Isa;
 use crate::types::Dtype;
 
 /// Every encoding, with the offsets in a block of its half-precision factors.
-const ENCODINGS: [(Dtype, &[usize]); 13] = [
+const ENCODINGS: [(Dtype, &[usize]); 15] = [
     (Dtype::F32, &[]),
     (Dtype::F16, &[0]),
     (Dtype::BF16, &[0]),
@@ -25,6 +25,8 @@ const ENCODINGS: [(Dtype, &[usize]); 13] = [
     (Dtype::Q4_K, &[0, 2]),
     (Dtype::Q5_K, &[0, 2]),
     (Dtype::Q6_K, &[208]),
+    (Dtype::IQ4_NL, &[0]),
+    (Dtype::IQ4_XS, &[0]),
 ];
 
 /// A linear congruential generator: the same bytes in any language.

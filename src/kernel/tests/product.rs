@@ -200,6 +200,8 @@ fn packing_adds_little_to_the_file() {
         (Dtype::Q5_K, 5.625),
         (Dtype::Q6_K, 6.625),
         (Dtype::Q8_0, 8.5),
+        (Dtype::IQ4_NL, 4.5),
+        (Dtype::IQ4_XS, 4.375),
         (Dtype::F16, 16.0),
         (Dtype::F32, 32.0),
     ] {

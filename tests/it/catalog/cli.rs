@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use partita::catalog::packed_paths;
 use serde_json::Value;
 
 use super::model;
@@ -34,6 +35,12 @@ fn a_model_from_a_folder_goes_through_every_command() {
     assert_eq!((code, stdout), (0, format!("{path}\n")), "{stderr}");
     assert!(stderr.starts_with("fetching from folder disk\nfetching: "), "{stderr}");
     assert_eq!(here(home.path()), path.as_str());
+    // The model's packed weights, beside it or not: they go with it, and are no part of it.
+    let packed = packed_paths(Path::new(&path), home.path());
+    for packed in &packed {
+        std::fs::create_dir_all(packed.parent().unwrap()).unwrap();
+        std::fs::write(packed, "x").unwrap();
+    }
     let (code, stdout, _) = partita(home.path(), &["verify", "m"]);
     assert!(code == 0 && stdout.ends_with(" (as stated)\n"), "{stdout}");
     let (code, stdout, _) = partita(home.path(), &["show", "m"]);
@@ -45,7 +52,10 @@ fn a_model_from_a_folder_goes_through_every_command() {
     let shown: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((code, &shown["manifest"], &shown["gguf"]["tensors"]["F32"]), (0, &Value::Null, &Value::from(1)));
     let (code, stdout, _) = partita(home.path(), &["rm", "m"]);
-    assert_eq!((code, stdout), (0, format!("{path}\nfreed {:.1} kB\n", model().len() as f64 / 1e3)));
+    let packed = packed.map(|packed| packed.display().to_string());
+    let freed = (model().len() + 2) as f64 / 1e3;
+    assert_eq!((code, stdout), (0, format!("{path}\n{}\n{}\nfreed {freed:.1} kB\n", packed[0], packed[1])));
+    assert_eq!(packed.map(|packed| Path::new(&packed).exists()), [false; 2]);
     assert_eq!(here(home.path()), Value::Null);
 }
 
