@@ -43,7 +43,8 @@ pub fn load(path: &Path, options: &EngineOptions, progress: &mut dyn FnMut(Progr
         Err(error) => return Err(Error::Tokenizer(Arc::new(error))),
     };
     progress(Progress::Weights);
-    let load = LoadOptions { n_ctx: options.n_ctx, precision: options.precision, ..LoadOptions::default() };
+    let EngineOptions { n_ctx, precision, tiles, .. } = *options;
+    let load = LoadOptions { n_ctx, precision, tiles, ..LoadOptions::default() };
     let model = Model::load(&gguf, load).map_err(|error| Error::Model(Arc::new(error)))?;
     let engine = Engine::start(model, tokenizer, template, options)?;
     progress(Progress::Ready);
