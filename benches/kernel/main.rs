@@ -1,7 +1,7 @@
 //! Speed of the kernels on the shapes of the catalog's models.
 //!
-//! `cargo bench --bench kernel`, or `-- product/Q4_K` for a part. Each row is the median of 20 samples. The weights of a
-//! product come from memory, as in a decode step: every call uses the next of enough copies to fill any cache. The
+//! `cargo bench --bench kernel`, or `-- product/Q4_K` for a part. Each row is the median of 20 samples. The weights of
+//! a product come from memory, as in a decode step: every call uses the next of enough copies to fill any cache. The
 //! first line printed names the machine, the instruction set and the number of its threads; the table at the end gives
 //! for every row its rate and the share of what the machine can do, measured in the same run (`report`).
 //! Attention is held against arithmetic alone: how much of its keys and values caches hold differs from row to row.

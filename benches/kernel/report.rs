@@ -1,8 +1,8 @@
 //! Holds what was measured against what the machine can do, in one table at the end.
 //!
-//! Each row moves some bytes or does some operations; the limits of the machine ([`Limits`], measured in the same run, before
-//! and after the kernels) say how fast that can be done at all. The limit that takes longest is the one that binds: its
-//! unit is the row's unit, and the share is its time over the measured one.
+//! Each row moves some bytes or does some operations; the limits of the machine ([`Limits`], measured in the same run,
+//! before and after the kernels) say how fast that can be done at all. The limit that takes longest is the one that
+//! binds: its unit is the row's unit, and the share is its time over the measured one.
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};

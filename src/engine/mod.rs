@@ -133,8 +133,8 @@ pub struct EngineOptions {
     pub n_ctx: Option<usize>,
     /// How finely activations are rounded.
     pub precision: Precision,
-    /// Whether passes of many tokens take tiles of bfloat16, where the CPU has them: several times as fast, and closer to
-    /// exact arithmetic, but rounded other than passes of few tokens. Then the batch decides between tokens that are
+    /// Whether passes of many tokens take tiles of bfloat16, where the CPU has them: several times as fast, and closer
+    /// to exact arithmetic, but rounded other than passes of few tokens. Then the batch decides between tokens that are
     /// almost equally likely: a token may be another one with other company, another chunking of the prompt, or other
     /// guesses beside it. Each is still drawn from the model's distribution after the very tokens before it.
     pub tiles: TileUse,

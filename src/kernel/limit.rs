@@ -1,8 +1,8 @@
 //! What this machine can do at most, measured: the figures that the speed of a kernel is held against.
 //!
-//! The loops below do nothing but read, or nothing but multiply and add numbers that lie in the nearest cache, in the form
-//! in which the kernels do it: a vector of weights with one activation for all lanes. Data is random, because the clock of
-//! some CPUs depends on it. The best of many short repetitions counts: a limit is what was reached once.
+//! The loops below do nothing but read, or nothing but multiply and add numbers that lie in the nearest cache, in the
+//! form in which the kernels do it: a vector of weights with one activation for all lanes. Data is random, because the
+//! clock of some CPUs depends on it. The best of many short repetitions counts: a limit is what was reached once.
 //! Must not know: the kernels that are compared.
 
 use super::isa::{Kernel, isa, run};
@@ -58,7 +58,8 @@ impl Limits {
         };
         let small = random_lines(1, PIECE[1]);
         let operands = Operands::random();
-        // A vector of weights meets so many activations, of 16 lanes and of 64 bytes, in a multiplication and an addition.
+        // A vector of weights meets so many activations, of 16 lanes and of 64 bytes, in a multiplication and an
+        // addition.
         let n_products = n_sums() * N_OPERANDS * ROUNDS;
         Self {
             memory_bytes_per_s: memory_rate(false).max(memory_rate(true)),

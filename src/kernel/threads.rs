@@ -85,7 +85,8 @@ unsafe impl Send for Shared {}
 impl Threads {
     /// A pool that computes on `n_threads` threads, the caller's included.
     pub fn new(n_threads: usize) -> Self {
-        // The permission to use tiles is asked for here, so that the threads below have it from their first instruction.
+        // The permission to use tiles is asked for here, so that the threads below have it from their first
+        // instruction.
         isa();
         let shared = Arc::new(Shared {
             state: AtomicUsize::new(0),

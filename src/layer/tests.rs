@@ -120,7 +120,7 @@ fn many_rows_take_tiles_where_they_may_and_few_never() {
         (off / exact.iter().map(|x| square(*x)).sum::<f64>()).sqrt()
     };
     let [few, many] = [product(&plain, n_rows), product(&tiled, n_rows)];
-    // These weights are exact in bfloat16, so only the activations are rounded, to as many bits as with integers.
+    // These weights are exact in bfloat16: only the activations are rounded.
     assert!(error(&many) < 4e-3 && error(&few) < 1e-2 && many != few, "{:.2e}, {:.2e}", error(&many), error(&few));
     let mixed = Linear::forward_each([&tiled, &plain], &tensor(n_rows, &x)).unwrap().map(|y| to_vec(&y).unwrap());
     assert_eq!(mixed, [many.clone(), few.clone()], "each its own way in one call");

@@ -191,8 +191,8 @@ impl Model {
     }
 
     /// As [`Model::forward`]; `wanted`, asked just before the output head and given the number of rows, says which
-    /// tokens' logits are wanted in each. Those are the same, bit for bit, as if all were; with tiles they are those of a
-    /// pass of few rows, whatever the number of rows.
+    /// tokens' logits are wanted in each. Those are the same, bit for bit, as if all were; with tiles they are those of
+    /// a pass of few rows, whatever the number of rows.
     ///
     /// # Errors
     /// As [`Model::forward`].

@@ -143,7 +143,8 @@ fn quantized() -> impl Iterator<Item = (Dtype, &'static [usize])> {
     ENCODINGS.into_iter().filter(|(dtype, _)| !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16))
 }
 
-/// Of how many scales the mean minimum of a group should be, so that weights lie around zero; 0 where there are offsets.
+/// Of how many scales the mean minimum of a group should be, so that weights lie around zero; 0 where there are
+/// offsets.
 fn center(dtype: Dtype) -> f32 {
     match dtype {
         Dtype::Q4_1 => -7.5,

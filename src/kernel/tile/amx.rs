@@ -66,8 +66,8 @@ unsafe fn saved_state() -> u64 {
 fn is_permitted() -> bool {
     const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
     const XFEATURE_XTILEDATA: libc::c_long = 18;
-    // SAFETY: this call takes two numbers, touches no memory of ours, and is refused with an error by a kernel that does
-    // not know it.
+    // SAFETY: this call takes two numbers, touches no memory of ours, and is refused with an error by a kernel that
+    // does not know it.
     unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
 }
 
@@ -94,7 +94,8 @@ impl TileRegisters for Amx {
     #[inline(always)]
     fn configure(&mut self, n_rows: [u8; N_REGISTERS]) {
         let line = configuration(n_rows);
-        // SAFETY: `self` exists, so the instruction does; it reads the 64 bytes of `line` and sets up tile registers only.
+        // SAFETY: `self` exists, so the instruction does; it reads the 64 bytes of `line` and sets up tile registers
+        // only.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const line, options(readonly, nostack, preserves_flags)) };
     }
 

@@ -1,8 +1,8 @@
 //! From how many rows on tiles are faster than integers: measured where both are.
 //!
-//! The answer depends on the machine (memory, cores, clock under load) and on the matrix (size, encoding), so it is asked
-//! of a model's own matrices once they are packed. Each product takes the next matrix, so that weights come from memory
-//! as they do in a forward pass.
+//! The answer depends on the machine (memory, cores, clock under load) and on the matrix (size, encoding), so it is
+//! asked of a model's own matrices once they are packed. Each product takes the next matrix, so that weights come from
+//! memory as they do in a forward pass.
 
 use super::TiledRows;
 use crate::kernel::activation::QuantizedRows;

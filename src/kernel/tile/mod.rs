@@ -6,9 +6,9 @@
 //! unit of 16 rows and 32 columns becomes a tile without a shuffle. So weights are expanded to bfloat16 a unit at a
 //! time, in a ring that stays in the first-level cache, and sums stay in registers over all columns.
 //!
-//! [`TileRegisters`] is what a register can do: [`Model`] is the definition in plain Rust, [`Amx`] the instructions. The
-//! product is written over it and over the lanes of [`Simd`](super::simd::Simd), so that everything but the instructions
-//! themselves is tested on every machine.
+//! [`TileRegisters`] is what a register can do: [`Model`] is the definition in plain Rust, [`Amx`] the instructions.
+//! The product is written over it and over the lanes of [`Simd`](super::simd::Simd), so that everything but the
+//! instructions themselves is tested on every machine.
 //!
 //! Invariants:
 //! - A row's result does not depend on the other rows of the product, the threads or the lanes. But it is rounded other

@@ -147,10 +147,10 @@ fn add_tile<T: TileRegisters, const C: usize, const A: usize>(to: &mut T, x: &Ti
 /// Expands one unit of weights to bfloat16: line `i` of `to` holds columns `2i` and `2i + 1` of all rows.
 ///
 /// A code `q` becomes the number `1 + q/256` by being written into its mantissa, and that becomes the weight with one
-/// fused multiply-add: by `256·scale`, plus what makes up for the 1 and for the offset or the minimum. With offsets this
-/// is exact, with minima rounded once more than the weight is by itself, 16 bits below it. Then weights are rounded to
-/// the nearest number in bfloat16, ties away from zero: of four operations that ties to even would take, one.
-/// A scale that is not finite gives numbers without meaning.
+/// fused multiply-add: by `256·scale`, plus what makes up for the 1 and for the offset or the minimum. With offsets
+/// this is exact, with minima rounded once more than the weight is by itself, 16 bits below it. Then weights are
+/// rounded to the nearest number in bfloat16, ties away from zero: of four operations that ties to even would take,
+/// one. A scale that is not finite gives numbers without meaning.
 ///
 /// # Safety
 /// `lines` holds more than `unit` units.

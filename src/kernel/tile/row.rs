@@ -1,7 +1,7 @@
 //! Activations in bfloat16, as the first operands of products on tiles.
 //!
-//! 16 rows of 32 columns are a tile; the tiles of 16 rows follow one another in the order of their columns. Missing rows
-//! of the last tiles are zeros.
+//! 16 rows of 32 columns are a tile; the tiles of 16 rows follow one another in the order of their columns. Missing
+//! rows of the last tiles are zeros.
 //! Invariant: a row's numbers depend on that row alone.
 
 use super::{TILE_ROWS, Tile};
