@@ -640,7 +640,7 @@ fn with_tiles_every_token_is_still_the_models_own_choice() {
     let prompts: Vec<Vec<Token>> = (0..3).map(|i| noise(9, i).iter().cycle().take(50).copied().collect()).collect();
     let ends = bench.all(prompts.iter().map(|prompt| Request::new(Prompt::Tokens(prompt.clone()), 60)).collect());
     let stats = bench.engine.stats();
-    assert!(stats.n_drafts_right > 10 && stats.n_drafts_right < stats.n_drafted, "{stats:?}");
+    assert!(stats.n_drafts_right > 3 && stats.n_drafts_right < stats.n_drafted, "{stats:?}");
     for (prompt, end) in prompts.iter().zip(ends) {
         let said = end.unwrap().tokens;
         let tokens = [&prompt[..], &said].concat();

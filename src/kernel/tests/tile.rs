@@ -208,24 +208,28 @@ const SHAPES: [(usize, [usize; 2]); 6] =
 fn both_families_are_as_close_to_exact_as_they_say() {
     let threads = Threads::new(2);
     for (dtype, _) in quantized() {
-        let (mut all_coded, mut all_exact) = (Vec::new(), Vec::new());
+        let (mut tiled, mut coded, mut want) = (Vec::new(), Vec::new(), Vec::new());
         for (m, shape) in SHAPES {
             let (packed, weights) = matrix(dtype, shape, 60);
             let x = activations(61, m * shape[1]);
-            let want = exact(&weights, &x, shape[1]);
-            let tiled = on_every_isa(dtype.name(), |isa| product(&packed, isa, &x, &threads));
-            let error = relative_error(&tiled, &want);
-            assert!(error < 4e-3, "{dtype:?} {m} x {shape:?}: tiles are off by {error:.2e}");
-            let mut coded = vec![f32::NAN; want.len()];
+            let exact = exact(&weights, &x, shape[1]);
+            let got = on_every_isa(dtype.name(), |isa| product(&packed, isa, &x, &threads));
+            let error = relative_error(&got, &exact);
+            // Over few outputs the error is not steady; what two roundings can do at most holds for any.
+            let limit = if exact.len() < 100 { 8e-3 } else { 4e-3 };
+            assert!(error < limit, "{dtype:?} {m} x {shape:?}: tiles are off by {error:.2e}");
+            let mut integers = vec![f32::NAN; exact.len()];
             let rows = QuantizedRows::quantize(&x, m, shape[1], Precision::Bits8, &threads);
-            packed.matmul_quantized(&rows, &mut coded, &threads);
-            all_coded.extend(coded);
-            all_exact.extend(want);
+            packed.matmul_quantized(&rows, &mut integers, &threads);
+            tiled.extend(got);
+            coded.extend(integers);
+            want.extend(exact);
         }
+        let [tiled, coded] = [tiled, coded].map(|got| relative_error(&got, &want));
+        assert!(tiled < 4e-3, "{dtype:?}: tiles are off by {tiled:.2e}");
         // With integers an outlier coarsens its whole group: only over many products is the error steady.
-        let error = relative_error(&all_coded, &all_exact);
-        assert!(error < 1e-2, "{dtype:?}: integers are off by {error:.2e}");
-        assert!(error > 4e-3, "{dtype:?}: {error:.2e} is closer than tiles are promised to be");
+        assert!(coded < 1e-2, "{dtype:?}: integers are off by {coded:.2e}");
+        assert!(tiled < coded, "{dtype:?}: {tiled:.2e} is no closer than {coded:.2e}");
     }
 }
 
