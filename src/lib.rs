@@ -27,6 +27,7 @@
 //! **sequence**: tokens being generated. **batch**: one forward pass. **block**: unit of KV memory.
 //! **run**: one goal. **plan**: its steps. **step**: one unit of work. **tool**: what a step calls.
 //! **event**: something that happened, journaled. **action**: something to do, decided by the machine.
+//! **tile**: 16 rows in a matrix register of the CPU.
 
 pub mod bench;
 pub mod cache;

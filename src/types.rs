@@ -193,6 +193,20 @@ pub enum Precision {
     Bits16,
 }
 
+/// Whether products of many rows of activations with quantized weights may take tiles of bfloat16, which round other
+/// than [`Precision`] says: what a row gives then depends a little on how many rows are computed with it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TileUse {
+    /// They may not: a row's result depends on that row alone.
+    #[default]
+    Never,
+    /// From as many rows on as a measurement of the model's own matrices finds to be faster; never where the CPU has no
+    /// tiles.
+    WhereFaster,
+    /// From this many rows on, in software where the CPU has no tiles: for tests and measurements.
+    From(usize),
+}
+
 /// Encoding of a tensor's data in a GGUF file. Numbers and block sizes are those of the GGUF specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, non_camel_case_types)]

@@ -21,7 +21,7 @@ use crate::engine;
 use crate::gguf::Gguf;
 use crate::model::{LoadOptions, Model};
 use crate::tokenizer::{Special, Tokenizer};
-use crate::types::{BLOCK_TOKENS, Batch, BlockId, Precision, Span, Token};
+use crate::types::{BLOCK_TOKENS, Batch, BlockId, Precision, Span, TileUse, Token};
 
 /// Fewer tokens in a chunk leave none with a first half before it and another one to foretell.
 const LEAST: usize = 4;
@@ -112,7 +112,8 @@ pub fn run_perplexity(
     let tokenizer = tokenizer.map_err(|error| engine::Error::Tokenizer(Arc::new(error)))?;
     let packed_places = plan.packed_home.iter().flat_map(|home| catalog::packed_paths(path, home)).collect();
     let n_ctx = Some(plan.n_ctx.max(LEAST));
-    let options = LoadOptions { precision: plan.precision, n_ctx, packed_places, threads: None };
+    let tiles = TileUse::WhereFaster;
+    let options = LoadOptions { precision: plan.precision, tiles, n_ctx, packed_places, threads: None };
     let model = Model::load(&gguf, options).map_err(|error| engine::Error::Model(Arc::new(error)))?;
     let n_ctx = model.config().n_ctx;
     if plan.n_ctx > n_ctx {

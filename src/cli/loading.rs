@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Failure, Kind, Settings, render, transfer};
 use crate::engine::{self, Engine, EngineOptions, Error, KvRest, Progress};
 use crate::sample;
-use crate::types::Precision;
+use crate::types::{Precision, TileUse};
 
 /// How the engine uses this machine, as typed; kept with a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
@@ -29,7 +29,8 @@ pub struct EngineArgs {
     /// Neither read nor write the file of packed weights beside the model; loading takes longer
     #[arg(long)]
     no_packed_file: bool,
-    /// Every answer depends on its request alone, never on what else runs; refuses options that would break this
+    /// Every answer depends on its request alone, never on what else runs; refuses options that would break this, and
+    /// forgoes the CPU's tiles, which compute many tokens faster but round other than few
     #[arg(long)]
     deterministic: bool,
 }
@@ -51,6 +52,7 @@ impl EngineArgs {
     /// What was typed, for the engine.
     pub fn options(&self, settings: &Settings) -> EngineOptions {
         let precision = if self.precise { Precision::Bits16 } else { Precision::Bits8 };
+        let tiles = if self.precise || self.deterministic { TileUse::Never } else { TileUse::WhereFaster };
         let kv_rest = match self.kv_rest {
             RestFormat::F16 => KvRest::F16,
             RestFormat::Q8_0 => KvRest::Q8_0,
@@ -58,6 +60,7 @@ impl EngineArgs {
         EngineOptions {
             kv_bytes: self.kv_memory,
             precision,
+            tiles,
             kv_rest,
             packed_home: (!self.no_packed_file).then(|| settings.home.clone()),
             deterministic: self.deterministic,

@@ -47,6 +47,7 @@ pub fn load(path: &Path, options: &EngineOptions, progress: &mut dyn FnMut(Progr
     let load = LoadOptions {
         n_ctx: options.n_ctx,
         precision: options.precision,
+        tiles: options.tiles,
         packed_places: options.packed_home.iter().flat_map(|home| catalog::packed_paths(path, home)).collect(),
         ..LoadOptions::default()
     };

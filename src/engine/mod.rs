@@ -12,7 +12,7 @@
 //!
 //! Invariants: a stream always ends with [`Delta::Done`] or [`Delta::Failed`], also if the engine's thread panics;
 //! when nothing runs, every block is free or held by the prefix tree alone; what a sequence says does not depend on
-//! what else runs, unless [`KvRest::Q8_0`] is asked for.
+//! what else runs, unless [`KvRest::Q8_0`] or [`EngineOptions::tiles`] is asked for.
 //! Must not know: goals, plans, HTTP, terminals.
 
 mod history;
@@ -43,7 +43,7 @@ use crate::cache::{Clerk, Keep};
 use crate::model::{self, Kept, Model};
 use crate::sample::{self, Grammars, Sampler};
 use crate::tokenizer::{self, ChatTemplate, Tokenizer};
-use crate::types::{BLOCK_TOKENS, Grammar, Precision, RunId, Sampling, SequenceId, StepId, Token};
+use crate::types::{BLOCK_TOKENS, Grammar, Precision, RunId, Sampling, SequenceId, StepId, TileUse, Token};
 use crate::{cache, gguf};
 use sequence::Sequence;
 use worker::{Command, Submission, Worker};
@@ -136,6 +136,11 @@ pub struct EngineOptions {
     /// The data folder whose `packed` holds a model's packed weights where nothing can be written beside the model; `None`
     /// neither reads nor writes them in either place.
     pub packed_home: Option<PathBuf>,
+    /// Whether passes of many tokens take tiles of bfloat16, where the CPU has them: several times as fast, and closer
+    /// to exact arithmetic, but rounded other than passes of few tokens. Then the batch decides between tokens that are
+    /// almost equally likely: a token may be another one with other company, another chunking of the prompt, or other
+    /// guesses beside it. Each is still drawn from the model's distribution after the very tokens before it.
+    pub tiles: TileUse,
     /// Where prefixes are kept for later processes; see [`Request::n_keep`].
     pub kv_folder: Option<PathBuf>,
     /// Bytes that they may take there, those of other models included.
@@ -150,7 +155,7 @@ pub struct EngineOptions {
 }
 
 /// What an engine does to save work; all of it, unless a measurement wants to see what a part brings. None of it
-/// changes what a sequence says.
+/// changes what a sequence says, unless [`EngineOptions::tiles`] lets the size of a pass do so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
     /// A sequence takes over the keys and values of a prefix that is known.
@@ -178,6 +183,7 @@ impl Default for EngineOptions {
             max_running: 64,
             n_ctx: None,
             precision: Precision::default(),
+            tiles: TileUse::Never,
             features: Features::default(),
             packed_home: None,
             kv_folder: None,
@@ -199,6 +205,9 @@ impl EngineOptions {
         // Everything else that an engine can do gives a sequence the same tokens in every batch.
         if self.deterministic && self.kv_rest != KvRest::F16 {
             return Err(Error::Inexact("packed keys and values (kv-rest q8_0)"));
+        }
+        if self.deterministic && self.tiles != TileUse::Never {
+            return Err(Error::Inexact("products on tiles"));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::stop::StopFilter;
 use super::*;
 use crate::model::tiny::{self, TinySpec};
 use crate::sample::Random;
-use crate::types::{Finish, Usage};
+use crate::types::{Batch, BlockId, Finish, Span, Usage};
 
 /// An engine that moves only when told to.
 struct Bench {
@@ -28,7 +28,8 @@ impl Bench {
         tiny::write(&path, spec).unwrap();
         let gguf = Arc::new(gguf::Gguf::open(&path).unwrap());
         let tokenizer = Tokenizer::from_gguf(gguf.metadata()).unwrap();
-        let load = model::LoadOptions { n_ctx: options.n_ctx, precision: options.precision, ..Default::default() };
+        let EngineOptions { n_ctx, precision, tiles, .. } = *options;
+        let load = model::LoadOptions { n_ctx, precision, tiles, ..Default::default() };
         let model = Model::load(&gguf, load).unwrap();
         let (engine, mut worker, inbox) = Engine::assemble(model, tokenizer, None, options).unwrap();
         worker.n_drafts = Some(0);
@@ -245,6 +246,10 @@ fn requests_that_cannot_be_served_say_why() {
         (
             EngineOptions { deterministic: true, kv_rest: KvRest::Q8_0, ..Default::default() },
             "deterministic does not go with packed keys and values (kv-rest q8_0), which may change what is said; leave one of them out",
+        ),
+        (
+            EngineOptions { deterministic: true, tiles: TileUse::WhereFaster, ..Default::default() },
+            "deterministic does not go with products on tiles, which may change what is said; leave one of them out",
         ),
         (EngineOptions { max_running: 0, ..Default::default() }, "max_running is 0, expected 1 or more"),
         (EngineOptions { max_batch_tokens: 0, ..Default::default() }, "max_batch_tokens is 0, expected 1 or more"),
@@ -612,6 +617,41 @@ fn guesses_change_no_token() {
             if requests[i].grammar.is_some() {
                 assert!(serde_json::from_str::<serde_json::Value>(&guessed.text).is_ok(), "{}", guessed.text);
             }
+        }
+    }
+}
+
+/// The logits of every token of one sequence, `[tokens.len(), n_vocab]`, in one pass.
+fn logits(tokens: &[Token], tiles: TileUse) -> (Vec<f32>, usize) {
+    let gguf = Arc::new(gguf::Gguf::from_bytes("tiny", tiny::to_bytes(&TinySpec::default())).unwrap());
+    let model = Model::load(&gguf, model::LoadOptions { tiles, ..Default::default() }).unwrap();
+    let n_blocks = tokens.len().div_ceil(BLOCK_TOKENS);
+    let mut pool = cache::KvPool::new(model.kv_shape(), n_blocks);
+    let blocks = (0..n_blocks as u32).map(BlockId).collect();
+    let span = Span { start: 0, n_tokens: tokens.len(), blocks, logit_rows: (0..tokens.len()).collect() };
+    let logits = model.forward(&Batch { tokens: tokens.to_vec(), spans: vec![span] }, &mut pool).unwrap();
+    (logits.rows, logits.n_vocab)
+}
+
+#[test]
+fn with_tiles_every_token_is_still_the_models_own_choice() {
+    let mut bench = Bench::new(&EngineOptions { tiles: TileUse::From(4), max_batch_tokens: 64, ..Default::default() });
+    bench.worker.n_drafts = Some(5);
+    let prompts: Vec<Vec<Token>> = (0..3).map(|i| noise(9, i).iter().cycle().take(50).copied().collect()).collect();
+    let ends = bench.all(prompts.iter().map(|prompt| Request::new(Prompt::Tokens(prompt.clone()), 60)).collect());
+    let stats = bench.engine.stats();
+    assert!(stats.n_drafts_right > 3 && stats.n_drafts_right < stats.n_drafted, "{stats:?}");
+    for (prompt, end) in prompts.iter().zip(ends) {
+        let said = end.unwrap().tokens;
+        let tokens = [&prompt[..], &said].concat();
+        let [(exact, n_vocab), (tiled, _)] = [TileUse::Never, TileUse::From(1)].map(|tiles| logits(&tokens, tiles));
+        // How far the two ways of rounding are apart bounds by how much a token may be from the best.
+        let apart = exact.iter().zip(&tiled).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+        for (row, &token) in exact.chunks(n_vocab).skip(prompt.len() - 1).zip(&said) {
+            let best = row.iter().fold(f32::MIN, |best, logit| best.max(*logit));
+            let mean = row.iter().sum::<f32>() / n_vocab as f32;
+            assert!(best - mean > 8.0 * apart, "a wrong token would not be noticed: {best}, {mean}, {apart}");
+            assert!(best - row[token as usize] <= 4.0 * apart, "{} is not {best}", row[token as usize]);
         }
     }
 }

@@ -20,6 +20,8 @@
 //!
 //! Nothing is rounded: a packed weight is the weight of the file.
 
+#![allow(unsafe_code)]
+
 use super::encoding::{Codebook, NON_LINEAR};
 use super::simd::{Line, Simd};
 use crate::types::Dtype;
@@ -249,4 +251,27 @@ pub(super) fn unpack<S: Simd, F: Format>(simd: S, lines: &[Line]) -> [S::I; QUAD
         }
     }
     quads
+}
+
+/// The scales of group `g` of a unit, or its minima.
+///
+/// # Safety
+/// `lines` holds more than `unit` units, `g < F::GROUPS`, and minima are asked for only where the format has them.
+#[inline(always)]
+pub(super) unsafe fn load_scale<S: Simd, F: Format>(
+    simd: S,
+    lines: &[Line],
+    unit: usize,
+    (g, min): (usize, bool),
+) -> S::F {
+    let (line, part) = F::PLACES.scale(unit, g + if min { F::GROUPS } else { 0 });
+    debug_assert!(line < lines.len());
+    // SAFETY: passed on to the caller: the places of a unit's scales lie among the lines of its block.
+    let line = unsafe { lines.get_unchecked(line) };
+    if !F::IN_BYTES {
+        return simd.load_f16(&line.halves()[part]);
+    }
+    // SAFETY: as above; the line of factors lies before the line of the scales.
+    let factors = unsafe { lines.get_unchecked(F::PLACES.factors(unit)) };
+    simd.mul(simd.load_f16(&factors.halves()[usize::from(min)]), simd.floats(simd.load_bytes(&line.quarters()[part])))
 }

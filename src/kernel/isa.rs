@@ -7,6 +7,8 @@
 use super::simd::{Portable, Simd};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{avx2::Avx2, avx512::Avx512};
+#[cfg(target_arch = "x86_64")]
+use super::tile::Amx;
 use std::sync::OnceLock;
 
 /// An instruction set that the kernels are compiled for, in ascending order of speed.
@@ -18,6 +20,8 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, VL and VNNI.
     Avx512Vnni,
+    /// The same lanes, and tiles of bfloat16 for products of many rows: AMX-TILE and AMX-BF16.
+    Avx512Amx,
 }
 
 impl Isa {
@@ -27,12 +31,14 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512Vnni => "avx512vnni",
+            Isa::Avx512Amx => "avx512amx",
         }
     }
 
     /// Every instruction set that this CPU has, slowest first.
     pub fn available() -> Vec<Isa> {
-        [Isa::Scalar, Isa::Avx2, Isa::Avx512Vnni].into_iter().filter(|&isa| isa <= detected()).collect()
+        let all = [Isa::Scalar, Isa::Avx2, Isa::Avx512Vnni, Isa::Avx512Amx];
+        all.into_iter().filter(|&isa| isa <= detected()).collect()
     }
 }
 
@@ -48,7 +54,7 @@ fn detected() -> Isa {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vnni");
         if avx2 && avx512 {
-            return Isa::Avx512Vnni;
+            return if Amx::find().is_some() { Isa::Avx512Amx } else { Isa::Avx512Vnni };
         }
         if avx2 {
             return Isa::Avx2;
@@ -85,7 +91,7 @@ pub(super) fn run<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     match isa.min(detected_once()) {
         // SAFETY: `detected` found avx512f, bw, vl, dq and vnni, which is all that `run_avx512` asks of its caller.
-        Isa::Avx512Vnni => return unsafe { run_avx512(kernel) },
+        Isa::Avx512Vnni | Isa::Avx512Amx => return unsafe { run_avx512(kernel) },
         // SAFETY: `detected` found avx2, fma and f16c, which is all that `run_avx2` asks of its caller.
         Isa::Avx2 => return unsafe { run_avx2(kernel) },
         Isa::Scalar => {}

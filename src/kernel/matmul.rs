@@ -11,7 +11,7 @@
 
 use super::activation::{Group, QuantizedRows};
 use super::dense::DenseProduct;
-use super::format::{Format, QUADS, ROWS, UNIT, unpack, with_format};
+use super::format::{Format, QUADS, ROWS, UNIT, load_scale, unpack, with_format};
 use super::isa::{Isa, Kernel, isa, run};
 use super::packed::{Packed, View};
 use super::simd::{LANES, Line, Simd};
@@ -129,7 +129,7 @@ impl View<'_> {
     }
 
     /// Splits the blocks of rows among the threads.
-    fn for_blocks(self, threads: &Threads, run: impl Fn(Range<usize>) + Sync) {
+    pub(super) fn for_blocks(self, threads: &Threads, run: impl Fn(Range<usize>) + Sync) {
         /// Pieces per thread: enough to even out threads that the system slows down.
         const PIECES: usize = 8;
         let n_blocks = self.n_blocks();
@@ -268,24 +268,6 @@ fn dots<S: Simd, F: Format, const M: usize>(simd: S, quads: &[S::I], groups: [&G
 #[inline(always)]
 fn minus_sum<F: Format>(group: &Group, g: usize) -> i32 {
     group.minus_sums[if F::GROUPS == 1 { 2 } else { g }]
-}
-
-/// The scales of group `g` of a unit, or its minima.
-///
-/// # Safety
-/// `lines` holds more than `unit` units, `g < F::GROUPS`, and minima are asked for only where the format has them.
-#[inline(always)]
-unsafe fn load_scale<S: Simd, F: Format>(simd: S, lines: &[Line], unit: usize, (g, min): (usize, bool)) -> S::F {
-    let (line, part) = F::PLACES.scale(unit, g + if min { F::GROUPS } else { 0 });
-    debug_assert!(line < lines.len());
-    // SAFETY: passed on to the caller: the places of a unit's scales lie among the lines of its block.
-    let line = unsafe { lines.get_unchecked(line) };
-    if !F::IN_BYTES {
-        return simd.load_f16(&line.halves()[part]);
-    }
-    // SAFETY: as above; the line of factors lies before the line of the scales.
-    let factors = unsafe { lines.get_unchecked(F::PLACES.factors(unit)) };
-    simd.mul(simd.load_f16(&factors.halves()[usize::from(min)]), simd.floats(simd.load_bytes(&line.quarters()[part])))
 }
 
 /// [`Simd::dot_rows`] with the bits of the format, which a constant expression cannot yet pass on.

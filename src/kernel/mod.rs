@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - Batch invariance: the arithmetic of one output element never depends on how many rows are computed with it,
-//!   on the number of threads, or on where its KV blocks lie.
+//!   on the number of threads, or on where its KV blocks lie. Products on tiles keep this among themselves, but round
+//!   other than the rest: whoever takes them for many rows only (see [`tiles_from`]) gives it up.
 //! - Nothing here panics on data; a wrong length is a broken invariant of the caller and is asserted.
 //!
 //! `unsafe` lives here (and in the memory map of `gguf`) and nowhere else.
@@ -19,11 +20,13 @@ mod encoding;
 mod format;
 mod isa;
 mod kv;
+mod limit;
 mod matmul;
 mod memory;
 mod packed;
 mod simd;
 mod threads;
+mod tile;
 mod vector;
 
 #[cfg(test)]
@@ -36,9 +39,11 @@ pub use attention::{Attention, Stacks, attention};
 pub use encoding::{dequantize, dequantize_row};
 pub use isa::{Isa, isa};
 pub use kv::KvLayout;
+pub use limit::Limits;
 pub use memory::Mapping;
 pub use packed::Packed;
 pub use threads::Threads;
+pub use tile::{TiledRows, tiles_from};
 pub use vector::{RopeStyle, gelu_mul, rms_norm, rope, silu_mul, softmax};
 
 /// Why weights could not be read or packed.

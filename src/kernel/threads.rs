@@ -12,6 +12,7 @@
 
 #![allow(unsafe_code)]
 
+use super::isa::isa;
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -84,6 +85,9 @@ unsafe impl Send for Shared {}
 impl Threads {
     /// A pool that computes on `n_threads` threads, the caller's included.
     pub fn new(n_threads: usize) -> Self {
+        // The permission to use tiles is asked for here, so that the threads below have it from their first
+        // instruction.
+        isa();
         let shared = Arc::new(Shared {
             state: AtomicUsize::new(0),
             job: std::cell::UnsafeCell::new(None),

@@ -1,6 +1,7 @@
 //! `y = x W^T + b` with quantized weights.
 //!
-//! Invariant: the weights exist once, in the kernels' packed layout.
+//! Invariant: the weights exist once, in the kernels' packed layout. A row's result depends on that row alone, unless
+//! many rows may take tiles ([`Linear::set_tiles_from`]): then on how many rows there are, too, a little.
 //! Must not know: what the matrix is for.
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use super::{Error, host};
-use crate::kernel::{Packed, QuantizedRows, Threads};
+use crate::kernel::{self, Packed, QuantizedRows, Threads, TiledRows};
 use crate::types::{Dtype, Precision};
 
 /// A matrix of `[n_out, n_in]` weights, and maybe a bias per output.
@@ -16,7 +17,26 @@ pub struct Linear {
     packed: Arc<Packed>,
     bias: Option<Vec<f32>>,
     precision: Precision,
+    tiles_from: Option<usize>,
     threads: Arc<Threads>,
+}
+
+/// Rows of activations in the forms that some matrices take.
+struct Rows<'a> {
+    x: &'a [f32],
+    n_rows: usize,
+    codes: Option<QuantizedRows>,
+    tiles: Option<TiledRows>,
+}
+
+impl<'a> Rows<'a> {
+    /// Prepares `x`, `[n_rows, n_in]`, for every one of `linears`, whose activations are rounded alike.
+    fn new(x: &'a [f32], n_rows: usize, linears: &[&Linear]) -> Self {
+        let tiled = linears.iter().find(|linear| linear.takes_tiles(n_rows));
+        let tiles = tiled.map(|linear| TiledRows::new(x, n_rows, linear.packed.n_cols(), &linear.threads));
+        let coded = linears.iter().find(|linear| linear.packed.is_quantized() && !linear.takes_tiles(n_rows));
+        Self { x, n_rows, codes: coded.map(|linear| linear.quantize(x, n_rows)), tiles }
+    }
 }
 
 impl Linear {
@@ -30,7 +50,7 @@ impl Linear {
 
     /// With weights that are packed already, without a bias.
     pub fn new(packed: Arc<Packed>, threads: &Arc<Threads>) -> Self {
-        Self { packed, bias: None, precision: Precision::default(), threads: Arc::clone(threads) }
+        Self { packed, bias: None, precision: Precision::default(), tiles_from: None, threads: Arc::clone(threads) }
     }
 
     /// The weights.
@@ -53,6 +73,28 @@ impl Linear {
     /// How finely activations are rounded where the weights are quantized.
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// From how many rows on a product may take tiles of bfloat16 in place of activations of 8 bits; `None` for never.
+    /// Activations of 16 bits and dense weights never take them.
+    pub fn set_tiles_from(&mut self, n_rows: Option<usize>) {
+        self.tiles_from = n_rows;
+    }
+
+    /// The number of rows from which on tiles are faster for matrices such as these, of one shape: measured, in a few
+    /// milliseconds. `None` where the CPU has no tiles.
+    pub fn measure_tiles_from(linears: &[&Self]) -> Option<usize> {
+        let packed: Vec<&Packed> = linears.iter().map(|linear| linear.packed.as_ref()).collect();
+        linears.first().and_then(|first| kernel::tiles_from(&packed, &first.threads))
+    }
+
+    fn takes_tiles(&self, n_rows: usize) -> bool {
+        let many = self.tiles_from.is_some_and(|from| n_rows >= from);
+        many && self.precision == Precision::Bits8 && self.packed.is_quantized()
+    }
+
+    fn quantize(&self, x: &[f32], n_rows: usize) -> QuantizedRows {
+        QuantizedRows::quantize(x, n_rows, self.packed.n_cols(), self.precision, &self.threads)
     }
 
     /// Outputs per row.
@@ -81,11 +123,8 @@ impl Linear {
             return Err(Error::Shape { part: "linear", wanted, found: format!("rows of {n_in}") });
         }
         let outputs = host::read("linear", x, |x| {
-            let codes = linears
-                .iter()
-                .find(|linear| linear.packed.is_quantized())
-                .map(|linear| QuantizedRows::quantize(x, n_tokens, n_in, linear.precision, &linear.threads));
-            linears.map(|linear| linear.multiply(x, codes.as_ref(), n_tokens))
+            let rows = Rows::new(x, n_tokens, &linears);
+            linears.map(|linear| linear.multiply(&rows))
         })?;
         let tensors = outputs
             .into_iter()
@@ -95,8 +134,8 @@ impl Linear {
         Ok(tensors.try_into().unwrap_or_else(|_| unreachable!("one tensor per matrix")))
     }
 
-    /// The outputs of some rows of `x`: all outputs, or those in `wanted`, ascending. Each is what [`Linear::forward`]
-    /// gives, bit for bit.
+    /// The outputs of some rows of `x`: all outputs, or those in `wanted`, ascending, which take no tiles. Each is what
+    /// [`Linear::forward`] gives without tiles, bit for bit; with them, all outputs are what it gives for as many rows.
     ///
     /// # Shapes
     /// `x`: `[n_tokens, n_in]`; returns `[rows.len(), n_out or wanted.len()]`, row by row.
@@ -113,21 +152,18 @@ impl Linear {
             let wanted = format!("rows of {}", self.packed.n_cols());
             return Err(Error::Shape { part: "linear", wanted, found: format!("rows of {n_in}") });
         }
-        Ok(host::read("linear", &x, |x| {
-            let is_quantized = self.packed.is_quantized();
-            let codes = is_quantized.then(|| QuantizedRows::quantize(x, n_rows, n_in, self.precision, &self.threads));
-            match wanted {
-                Some(wanted) => self.multiply_some(x, codes.as_ref(), wanted, n_rows),
-                None => self.multiply(x, codes.as_ref(), n_rows),
-            }
+        Ok(host::read("linear", &x, |x| match wanted {
+            Some(wanted) => self.multiply_some(x, wanted, n_rows),
+            None => self.multiply(&Rows::new(x, n_rows, &[self])),
         })?)
     }
 
-    fn multiply_some(&self, x: &[f32], codes: Option<&QuantizedRows>, wanted: &[u32], n_rows: usize) -> Vec<f32> {
+    fn multiply_some(&self, x: &[f32], wanted: &[u32], n_rows: usize) -> Vec<f32> {
         let mut out = vec![0.0; n_rows * wanted.len()];
-        match codes {
-            Some(codes) => self.packed.matmul_quantized_some(codes, wanted, &mut out, &self.threads),
-            None => self.packed.matmul_some(x, wanted, &mut out, &self.threads),
+        if self.packed.is_quantized() {
+            self.packed.matmul_quantized_some(&self.quantize(x, n_rows), wanted, &mut out, &self.threads);
+        } else {
+            self.packed.matmul_some(x, wanted, &mut out, &self.threads);
         }
         if let Some(bias) = &self.bias {
             for row in out.chunks_exact_mut(wanted.len().max(1)) {
@@ -137,11 +173,16 @@ impl Linear {
         out
     }
 
-    fn multiply(&self, x: &[f32], codes: Option<&QuantizedRows>, n_tokens: usize) -> Vec<f32> {
-        let mut out = vec![0.0; n_tokens * self.n_out()];
-        match codes {
-            Some(codes) if self.packed.is_quantized() => self.packed.matmul_quantized(codes, &mut out, &self.threads),
-            _ => self.packed.matmul(x, &mut out, &self.threads),
+    fn multiply(&self, rows: &Rows<'_>) -> Vec<f32> {
+        let mut out = vec![0.0; rows.n_rows * self.n_out()];
+        match rows {
+            Rows { tiles: Some(tiles), .. } if self.takes_tiles(rows.n_rows) => {
+                self.packed.matmul_tiled(tiles, &mut out, &self.threads);
+            }
+            Rows { codes: Some(codes), .. } if self.packed.is_quantized() => {
+                self.packed.matmul_quantized(codes, &mut out, &self.threads);
+            }
+            _ => self.packed.matmul(rows.x, &mut out, &self.threads),
         }
         if let Some(bias) = &self.bias {
             for row in out.chunks_exact_mut(bias.len()) {

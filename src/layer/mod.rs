@@ -4,7 +4,7 @@
 //! Each part decides inside its `forward` how to run on the device of its input; in main memory that is a kernel of
 //! ours on the tensor's slice (`host`), on any other device candle says by name which part it has no code for.
 //! Invariant: a row of a result depends on the same row of the input only (attention: on the row's own past too), bit
-//! for bit.
+//! for bit, unless a [`Linear`] is told to take tiles for many rows.
 //! Must not know: families, layers of a model, batches of sequences beyond their block tables.
 
 mod attention;

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::*;
 use crate::kernel::{RopeStyle, Threads};
-use crate::types::Dtype;
+use crate::types::{Dtype, Precision};
 
 fn threads() -> Arc<Threads> {
     Arc::new(Threads::new(2))
@@ -84,4 +84,54 @@ fn wrong_shapes_are_errors() {
     ] {
         assert_eq!(got.unwrap_err().to_string(), want);
     }
+}
+
+/// Codes from -8 to 7 in steps of an eighth, with their weights.
+fn coded(n_out: usize, n_in: usize) -> (Linear, Vec<f64>) {
+    let code = |i: usize| (i * 7919 % 251 % 16) as u8;
+    let byte = |block: usize, i: usize| code(32 * block + i) | code(32 * block + i + 16) << 4;
+    // Q4_0: a scale in half precision, then 32 codes, those of the second half in the high nibbles.
+    let block = |block: usize| [0x00, 0x30].into_iter().chain((0..16).map(move |i| byte(block, i)));
+    let bytes: Vec<u8> = (0..n_out * n_in / 32).flat_map(block).collect();
+    let weights = (0..n_out * n_in).map(|i| (f64::from(code(i)) - 8.0) / 8.0).collect();
+    (Linear::pack(Dtype::Q4_0, &bytes, n_out, n_in, &threads()).unwrap(), weights)
+}
+
+#[test]
+fn many_rows_take_tiles_where_they_may_and_few_never() {
+    let (n_out, n_in, n_rows) = (40, 64, 20);
+    let x: Vec<f32> = (0..n_rows * n_in).map(|i| (i * 7919 % 1009) as f32 / 504.0 - 1.0).collect();
+    let (plain, weights) = coded(n_out, n_in);
+    let (mut tiled, _) = coded(n_out, n_in);
+    tiled.set_tiles_from(Some(3));
+    let dense = linear(1, &vec![1.0; n_in]);
+    let product = |linear: &Linear, n_rows: usize| {
+        let [first, second] = Linear::forward_each([linear, &dense], &tensor(n_rows, &x[..n_rows * n_in])).unwrap();
+        assert!((to_vec(&second).unwrap()[0] - x[..n_in].iter().sum::<f32>()).abs() < 1e-4, "the neighbour's product");
+        to_vec(&first).unwrap()
+    };
+    assert_eq!(product(&tiled, 2), product(&plain, 2));
+    let rows = x.chunks(n_in).flat_map(|x| weights.chunks(n_in).map(move |w| (x, w)));
+    let exact = rows.map(|(x, w)| x.iter().zip(w).map(|(x, w)| f64::from(*x) * w).sum::<f64>());
+    let exact: Vec<f64> = exact.collect();
+    let error = |got: &[f32]| {
+        let square = |x: f64| x * x;
+        let off: f64 = got.iter().zip(&exact).map(|(got, want)| square(f64::from(*got) - want)).sum();
+        (off / exact.iter().map(|x| square(*x)).sum::<f64>()).sqrt()
+    };
+    let [few, many] = [product(&plain, n_rows), product(&tiled, n_rows)];
+    // These weights are exact in bfloat16: only the activations are rounded.
+    assert!(error(&many) < 4e-3 && error(&few) < 1e-2 && many != few, "{:.2e}, {:.2e}", error(&many), error(&few));
+    let mixed = Linear::forward_each([&tiled, &plain], &tensor(n_rows, &x)).unwrap().map(|y| to_vec(&y).unwrap());
+    assert_eq!(mixed, [many.clone(), few.clone()], "each its own way in one call");
+    // The outputs of chosen rows are those of a call with as many rows; single outputs take no tiles.
+    let all: Vec<usize> = (0..n_rows).collect();
+    assert_eq!(tiled.select(&tensor(n_rows, &x), &all, None).unwrap(), many);
+    let some = tiled.select(&tensor(n_rows, &x), &all, Some(&[0, 7, 39])).unwrap();
+    let want: Vec<f32> = few.chunks(n_out).flat_map(|row| [row[0], row[7], row[39]]).collect();
+    assert_eq!(some, want);
+    let precise = coded(n_out, n_in).0.with_precision(Precision::Bits16);
+    let mut both = coded(n_out, n_in).0.with_precision(Precision::Bits16);
+    both.set_tiles_from(Some(3));
+    assert_eq!(product(&both, n_rows), product(&precise, n_rows));
 }

@@ -20,7 +20,7 @@ use crate::cache::{KvPool, KvShape};
 use crate::gguf::Gguf;
 use crate::kernel::Threads;
 use crate::layer::{self, Angles, Attention, Embedding, Linear, Mlp, RmsNorm, Rotary};
-use crate::types::{Batch, Precision, Token};
+use crate::types::{Batch, Precision, TileUse, Token};
 
 /// What a caller may choose about a model.
 #[derive(Default, Clone)]
@@ -33,6 +33,8 @@ pub struct LoadOptions {
     pub precision: Precision,
     /// Where the packed weights may be kept in a file, best place first; empty keeps none.
     pub packed_places: Vec<PathBuf>,
+    /// Whether passes of many rows take tiles; with activations of 16 bits they never do.
+    pub tiles: TileUse,
 }
 
 /// The tokens, ascending, whose logits are wanted in one row; `None` for all of them.
@@ -127,7 +129,7 @@ impl Model {
             head,
             ropes: Vec::new(),
             threads: Arc::clone(&threads),
-            fingerprint: fingerprint::of(&file_fingerprint, &config, options.precision),
+            fingerprint: [0; 32],
             kept: Kept::default(),
             config,
         };
@@ -143,7 +145,30 @@ impl Model {
         model.ropes = ropes;
         model.kept = weights.finish(family.architecture)?;
         gguf.release_all();
+        let tiles_from = model.choose_tiles_from(options.tiles, options.precision);
+        model.linears_mut().for_each(|linear| linear.set_tiles_from(tiles_from));
+        model.fingerprint = fingerprint::of(&file_fingerprint, &model.config, options.precision, tiles_from.is_some());
         Ok(model)
+    }
+
+    /// From how many rows on matrices take tiles, if they ever do.
+    fn choose_tiles_from(&self, tiles: TileUse, precision: Precision) -> Option<usize> {
+        match (precision, tiles) {
+            (Precision::Bits16, _) | (_, TileUse::Never) => None,
+            (Precision::Bits8, TileUse::From(n_rows)) => Some(n_rows),
+            (Precision::Bits8, TileUse::WhereFaster) => {
+                let gates: Vec<&Linear> = self.layers.iter().map(|layer| &layer.mlp.gate).collect();
+                Linear::measure_tiles_from(&gates)
+            }
+        }
+    }
+
+    fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        let layers = self.layers.iter_mut().flat_map(|layer| {
+            let Layer { query, key, value, output, mlp: Mlp { gate, up, down, .. }, .. } = layer;
+            [query, key, value, output, gate, up, down]
+        });
+        layers.chain([&mut self.head])
     }
 
     /// Sizes and choices of this model.
@@ -156,8 +181,8 @@ impl Model {
         &self.threads
     }
 
-    /// Stands for everything that keys and values depend on besides the tokens: equal for two models, in this process
-    /// or another, if and only if either may go on from what the other computed.
+    /// Stands for everything that keys and values depend on besides the tokens (and, with tiles, the batch): equal for
+    /// two models, in this process or another, if and only if either may go on from what the other computed.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
     }
@@ -186,7 +211,8 @@ impl Model {
     }
 
     /// As [`Model::forward`]; `wanted`, asked just before the output head and given the number of rows, says which
-    /// tokens' logits are wanted in each. Those are the same, bit for bit, as if all were.
+    /// tokens' logits are wanted in each. Those are the same, bit for bit, as if all were; with tiles they are those of
+    /// a pass of few rows, whatever the number of rows.
     ///
     /// # Errors
     /// As [`Model::forward`].

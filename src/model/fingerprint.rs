@@ -2,6 +2,8 @@
 //!
 //! Invariant: whatever changes a bit of a key or a value changes the fingerprint: the model file, the rounding of
 //! activations, the rotation (LongRoPE chooses it by the context), the kernels of this CPU, the version of this crate.
+//! Where many rows take tiles, bits depend on the batch anyway; that they do is part of the fingerprint, so that nobody
+//! who promises exact results goes on from such keys and values.
 //! Must not know: who keeps keys and values, and where.
 
 use sha2::{Digest, Sha256};
@@ -11,10 +13,11 @@ use crate::kernel;
 use crate::types::Precision;
 
 /// The fingerprint of a model as it is about to run; `file` is that of its file.
-pub(super) fn of(file: &[u8; 32], config: &Config, precision: Precision) -> [u8; 32] {
+pub(super) fn of(file: &[u8; 32], config: &Config, precision: Precision, with_tiles: bool) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(file);
-    let choices = format!("{precision:?} {} {}", kernel::isa().name(), env!("CARGO_PKG_VERSION"));
+    let tiles = if with_tiles { " tiles" } else { "" };
+    let choices = format!("{precision:?}{tiles} {} {}", kernel::isa().name(), env!("CARGO_PKG_VERSION"));
     hash.update((choices.len() as u64).to_le_bytes());
     hash.update(choices);
     for rope in config.layers.iter().map(|layer| layer.rope.as_ref()) {

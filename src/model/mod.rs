@@ -1,8 +1,10 @@
 //! A decoder-only language model: tokens and cached keys and values in, logits out.
 //!
-//! There is one forward pass, in `decoder`; a [`Family`] says as data which of its parts a model has. It takes a
-//! ragged batch: any number of sequences, any number of new tokens each, every sequence at its own position. A row's
-//! result depends on that row's own past only, bit for bit: not on the batch, the chunking or the threads.
+//! There is one forward pass, in `decoder`; a [`Family`] says as data which of its parts a model has. It takes a ragged
+//! batch: any number of sequences, any number of new tokens each, every sequence at its own position. A row's result
+//! depends on that row's own past only, bit for bit: not on the batch, the chunking or the threads. The exception is
+//! asked for by name: with [`TileUse`](crate::types::TileUse) the number of rows in a pass decides how they are
+//! rounded.
 //! Must not know: text, sampling, scheduling, who owns a block.
 
 mod batch;

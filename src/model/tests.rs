@@ -8,7 +8,7 @@ use crate::cache::{KvPool, KvShape};
 use crate::gguf::Gguf;
 use crate::gguf::write::Value;
 use crate::kernel::Threads;
-use crate::types::{Batch, BlockId, Dtype, Precision, Span};
+use crate::types::{Batch, BlockId, Dtype, Precision, Span, TileUse};
 
 fn load(spec: &TinySpec) -> Result<Model, Error> {
     let gguf = Gguf::from_bytes("tiny.gguf", tiny::to_bytes(spec)).unwrap();
@@ -175,6 +175,14 @@ fn whatever_changes_keys_and_values_changes_the_fingerprint() {
     assert_eq!(plain(), plain());
     assert_eq!(of(&TinySpec::default(), Some(100), Precision::Bits8), plain(), "its rotation is the same");
     assert_ne!(of(&TinySpec::default(), None, Precision::Bits16), plain());
+    let with_tiles = |precision, tiles| {
+        let gguf = Arc::new(Gguf::from_bytes("tiny", tiny::to_bytes(&TinySpec::default())).unwrap());
+        Model::load(&gguf, LoadOptions { precision, tiles, ..LoadOptions::default() }).unwrap().fingerprint()
+    };
+    assert_ne!(with_tiles(Precision::Bits8, TileUse::From(4)), plain());
+    assert_eq!(with_tiles(Precision::Bits8, TileUse::From(8)), with_tiles(Precision::Bits8, TileUse::From(4)));
+    let exact = of(&TinySpec::default(), None, Precision::Bits16);
+    assert_eq!(with_tiles(Precision::Bits16, TileUse::From(4)), exact, "16 bits take no tiles");
     assert_ne!(of(&TinySpec { seed: 2, ..TinySpec::default() }, None, Precision::Bits8), plain());
     let key = vec![("rope.freq_base", Value::F32(5e5))];
     assert_ne!(of(&TinySpec { keys: key, ..TinySpec::default() }, None, Precision::Bits8), plain());
@@ -182,4 +190,34 @@ fn whatever_changes_keys_and_values_changes_the_fingerprint() {
     let (_, phi3) = tiny::families(Dtype::Q8_0).into_iter().find(|(name, _)| *name == "phi3").unwrap();
     let [long, less, short] = [None, Some(500), Some(256)].map(|n_ctx| of(&phi3, n_ctx, Precision::Bits8));
     assert!(long == less && long != short);
+}
+
+#[test]
+fn passes_of_many_rows_take_tiles_and_others_do_not_change() {
+    let load = |tiles| {
+        let gguf = Gguf::from_bytes("tiny", tiny::to_bytes(&TinySpec::default())).unwrap();
+        Model::load(&Arc::new(gguf), LoadOptions { tiles, ..LoadOptions::default() }).unwrap()
+    };
+    let models = [TileUse::Never, TileUse::From(4), TileUse::From(31)].map(load);
+    // The logits of 30 tokens, in passes of this many.
+    let logits = |model: &Model, n_tokens: usize| {
+        let mut pool = KvPool::new(model.kv_shape(), 1);
+        let rows = (0..30).step_by(n_tokens).flat_map(|start| {
+            let logit_rows = (0..n_tokens).collect();
+            let span = Span { start, n_tokens, blocks: vec![BlockId(0)], logit_rows };
+            let tokens = (start..start + n_tokens).map(|i| (i * 37 % 256) as u32).collect();
+            model.forward(&Batch { tokens, spans: vec![span] }, &mut pool).unwrap().rows
+        });
+        rows.collect::<Vec<f32>>()
+    };
+    let exact = logits(&models[0], 30);
+    for n_tokens in [1, 2, 3] {
+        assert_eq!(logits(&models[1], n_tokens), exact, "passes of {n_tokens}");
+    }
+    assert_eq!(logits(&models[2], 30), exact);
+    let tiled = logits(&models[1], 30);
+    let square = |x: f32| f64::from(x) * f64::from(x);
+    let off: f64 = tiled.iter().zip(&exact).map(|(a, b)| square(a - b)).sum();
+    let error = (off / exact.iter().map(|x| square(*x)).sum::<f64>()).sqrt();
+    assert!(error > 1e-5 && error < 0.05, "{error:.2e}");
 }

@@ -2,7 +2,9 @@
 //! goes on as it did the last time.
 //!
 //! A guess is checked by the model in the pass that would have drawn its first token anyway, so it changes how long a
-//! text takes and never what it says.
+//! text takes and never what it says. (Where the model rounds by the number of rows in a pass, a guess adds rows: of
+//! two tokens that are almost equally likely the other one may then be drawn. It is still the model's own choice after
+//! the tokens before it: nothing is taken over that was not.)
 //! Must not know: the model, what a guess costs.
 //! Source: prompt look-up decoding; speculative verification, arXiv:2211.17192.
 

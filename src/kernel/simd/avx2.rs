@@ -97,6 +97,20 @@ impl Avx2 {
         }
         acc
     }
+
+    /// One half of [`Simd::store_bf16`]: the rounded numbers in the low halves of the lanes.
+    #[inline(always)]
+    fn bf16_half(self, x: __m256) -> __m256i {
+        avx2!({
+            let bits = _mm256_castps_si256(x);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let nearest = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+            // Rounding would carry a NaN away: it is made quiet instead.
+            let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x0040_0000));
+            let is_nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(x, x));
+            _mm256_srli_epi32::<16>(_mm256_blendv_epi8(nearest, quiet, is_nan))
+        })
+    }
 }
 
 impl Simd for Avx2 {
@@ -141,6 +155,15 @@ impl Simd for Avx2 {
         avx2!({
             _mm_storeu_si128(to, _mm256_cvtps_ph::<NEAREST>(x.0));
             _mm_storeu_si128(to.add(1), _mm256_cvtps_ph::<NEAREST>(x.1));
+        })
+    }
+    #[inline(always)]
+    fn store_bf16(self, x: F, to: &mut [f16; LANES]) {
+        let (low, high) = (self.bf16_half(x.0), self.bf16_half(x.1));
+        avx2!({
+            // As in `store_low_bytes`: packing works within 128-bit halves.
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), words);
         })
     }
     #[inline(always)]
@@ -204,6 +227,14 @@ impl Simd for Avx2 {
     fn load_line(self, x: &Line) -> I {
         let from: *const __m256i = x.0.as_ptr().cast();
         avx2!((_mm256_load_si256(from), _mm256_load_si256(from.add(1))))
+    }
+    #[inline(always)]
+    fn store_line(self, x: I, to: &mut Line) {
+        let to: *mut __m256i = to.0.as_mut_ptr().cast();
+        avx2!({
+            _mm256_store_si256(to, x.0);
+            _mm256_store_si256(to.add(1), x.1);
+        })
     }
     #[inline(always)]
     fn load_bytes(self, x: &[i8; LANES]) -> I {

@@ -64,6 +64,19 @@ impl Simd for Avx512 {
         ))
     }
     #[inline(always)]
+    fn store_bf16(self, x: __m512, to: &mut [f16; LANES]) {
+        avx512!({
+            let bits = _mm512_castps_si512(x);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let nearest = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            // Rounding would carry a NaN away: it is made quiet instead.
+            let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x0040_0000));
+            let rounded = _mm512_mask_mov_epi32(nearest, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x), quiet);
+            let words = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded));
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), words);
+        })
+    }
+    #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
         avx512!(_mm512_add_ps(a, b))
     }
@@ -118,6 +131,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn load_line(self, x: &Line) -> __m512i {
         avx512!(_mm512_load_si512(x.0.as_ptr().cast()))
+    }
+    #[inline(always)]
+    fn store_line(self, x: __m512i, to: &mut Line) {
+        avx512!(_mm512_store_si512(to.0.as_mut_ptr().cast(), x))
     }
     #[inline(always)]
     fn load_bytes(self, x: &[i8; LANES]) -> __m512i {

@@ -39,6 +39,13 @@ impl Line {
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 
+    /// As [`Line::halves`], to be written.
+    #[inline(always)]
+    pub(super) fn halves_mut(&mut self) -> &mut [[f16; LANES]; 2] {
+        // SAFETY: as for `halves`; and every `f16` is 2 bytes that are valid in a `Line`.
+        unsafe { &mut *std::ptr::from_mut(self).cast() }
+    }
+
     /// The line as four vectors of sixteen bytes.
     #[inline(always)]
     pub(super) fn quarters(&self) -> &[[i8; LANES]; 4] {
@@ -72,6 +79,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     /// Sixteen numbers in bfloat16, held as if they were `f16`.
     fn load_bf16(self, x: &[f16; LANES]) -> Self::F;
     fn store_f16(self, x: Self::F, to: &mut [f16; LANES]);
+    /// Rounds to bfloat16, held as if it were `f16`; a NaN stays one.
+    fn store_bf16(self, x: Self::F, to: &mut [f16; LANES]);
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
@@ -94,6 +103,7 @@ pub(super) trait Simd: Copy + Send + Sync {
 
     fn splat_int(self, x: i32) -> Self::I;
     fn load_line(self, x: &Line) -> Self::I;
+    fn store_line(self, x: Self::I, to: &mut Line);
     fn load_bytes(self, x: &[i8; LANES]) -> Self::I;
     fn store_int(self, x: Self::I, to: &mut [i32; LANES]);
     /// Every lane as one byte; the lanes are in the range of `i8`.

@@ -43,6 +43,10 @@ impl Simd for Portable {
         *to = x.map(f16::from_f32_const);
     }
     #[inline(always)]
+    fn store_bf16(self, x: Self::F, to: &mut [f16; LANES]) {
+        *to = x.map(|x| f16::from_bits(bf16::from_f32(x).to_bits()));
+    }
+    #[inline(always)]
     fn add(self, a: Self::F, b: Self::F) -> Self::F {
         zip(a, b, |a, b| a + b)
     }
@@ -97,6 +101,12 @@ impl Simd for Portable {
     #[inline(always)]
     fn load_line(self, x: &Line) -> Self::I {
         std::array::from_fn(|i| i32::from_le_bytes([x.0[4 * i], x.0[4 * i + 1], x.0[4 * i + 2], x.0[4 * i + 3]]))
+    }
+    #[inline(always)]
+    fn store_line(self, x: Self::I, to: &mut Line) {
+        for (to, x) in to.0.as_chunks_mut::<4>().0.iter_mut().zip(x) {
+            *to = x.to_le_bytes();
+        }
     }
     #[inline(always)]
     fn load_bytes(self, x: &[i8; LANES]) -> Self::I {

@@ -5,6 +5,7 @@ mod attention;
 mod encoding;
 mod product;
 mod threads;
+mod tile;
 mod vector;
 
 use super::isa::Isa;

@@ -1,20 +1,23 @@
 //! Speed of the kernels on the shapes of the catalog's models.
 //!
-//! `cargo bench --bench kernel`, or `-- product/Q4_K` for a part. Each row is the median of 20 samples. Products of one
-//! row of activations are counted in bytes of packed weights per second, to be held against the memory's bandwidth;
-//! of more rows in operations per second (`elem` = one multiplication or addition). The weights of a product come from
-//! memory, as in a decode step: every call uses the next of enough copies to fill any cache.
-//! The first line printed names the machine, the instruction set and the number of its threads.
+//! `cargo bench --bench kernel`, or `-- product/Q4_K` for a part. Each row is the median of 20 samples. The weights of
+//! a product come from memory, as in a decode step: every call uses the next of enough copies to fill any cache. The
+//! first line printed names the machine, the instruction set and the number of its threads; the table at the end gives
+//! for every row its rate and the share of what the machine can do, measured in the same run (`report`).
+//! Attention is held against arithmetic alone: how much of its keys and values caches hold differs from row to row.
 
 #![allow(missing_docs, clippy::print_stderr)]
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+mod report;
+
+use criterion::Criterion;
 use half::f16;
 use partita::kernel::{
-    Attention, KvLayout, Packed, QuantizedRows, RopeStyle, Stacks, Threads, attention, gelu_mul, isa, rms_norm, rope,
-    silu_mul, softmax,
+    Attention, Isa, KvLayout, Packed, QuantizedRows, RopeStyle, Stacks, Threads, TiledRows, attention, gelu_mul, isa,
+    rms_norm, rope, silu_mul, softmax,
 };
 use partita::types::{BLOCK_TOKENS, BlockId, Dtype, Precision, Span};
+use report::{Limit, Report, SAMPLES};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -56,71 +59,73 @@ fn pack(dtype: Dtype, bytes: &[u8], n_rows: usize, n_cols: usize) -> Packed {
     Packed::pack(dtype, bytes, n_rows, n_cols).expect("the bytes are those of the shape")
 }
 
-fn products(c: &mut Criterion) {
-    machine();
+fn products(c: &mut Criterion, report: &mut Report) {
     for (dtype, n_rows, n_cols) in MATRICES {
         let bytes = blocks(dtype, n_rows * n_cols);
         let first = pack(dtype, &bytes, n_rows, n_cols);
-        let n_copies = COLD_BYTES.div_ceil(first.n_bytes());
+        let n_bytes = first.n_bytes();
+        let n_copies = COLD_BYTES.div_ceil(n_bytes);
         let mut copies = vec![first];
         copies.extend((1..n_copies).map(|_| pack(dtype, &bytes, n_rows, n_cols)));
-        let mut group = c.benchmark_group(format!("product/{}/{n_rows}x{n_cols}", dtype.name()));
-        for m in [1, 8, 64] {
-            group.throughput(match m {
-                1 => Throughput::Bytes(copies[0].n_bytes() as u64),
-                _ => Throughput::Elements((2 * m * n_rows * n_cols) as u64),
+        let mut group = report.group(c, format!("product/{}/{n_rows}x{n_cols}", dtype.name()));
+        for (m, n_threads) in [1, 8, 64].into_iter().flat_map(|m| [(m, 1), (m, 2)]) {
+            let (threads, x, mut out) = (Threads::new(n_threads), floats(m * n_cols), vec![0.0; m * n_rows]);
+            let work = |limit| vec![(n_bytes, Limit::Memory), (2 * m * n_rows * n_cols, limit)];
+            let mut turn = copies.iter().cycle();
+            group.row(&format!("rows {m}/threads {n_threads}"), n_threads, work(Limit::Int8), || {
+                turn.next().expect("there is a copy").matmul(&x, &mut out, &threads);
             });
-            for n_threads in [1, 2] {
-                let (threads, x, mut out) = (Threads::new(n_threads), floats(m * n_cols), vec![0.0; m * n_rows]);
-                let mut turn = copies.iter().cycle();
-                group.bench_function(BenchmarkId::new(format!("rows {m}"), format!("threads {n_threads}")), |b| {
-                    b.iter(|| turn.next().expect("there is a copy").matmul(&x, &mut out, &threads));
+            if isa() >= Isa::Avx512Amx {
+                group.row(&format!("rows {m}/tiles/threads {n_threads}"), n_threads, work(Limit::Tiles), || {
+                    let x = TiledRows::new(&x, m, n_cols, &threads);
+                    turn.next().expect("there is a copy").matmul_tiled(&x, &mut out, &threads);
                 });
             }
         }
-        group.finish();
     }
 }
 
 /// The output head of a 0.5B model: whole, and for some outputs, each in a block of its own and other ones every time.
-fn heads(c: &mut Criterion) {
+fn heads(c: &mut Criterion, report: &mut Report) {
     let (n_rows, n_cols) = (151_936, 896);
     let head = pack(Dtype::Q8_0, &blocks(Dtype::Q8_0, n_rows * n_cols), n_rows, n_cols);
     let threads = Threads::new(2);
-    let mut group = c.benchmark_group("head/Q8_0/151936x896");
+    let mut group = report.group(c, "head/Q8_0/151936x896");
     for m in [1, 8] {
         let (x, mut out) = (floats(m * n_cols), vec![0.0; m * n_rows]);
-        group.bench_function(format!("rows {m}/whole"), |b| b.iter(|| head.matmul(&x, &mut out, &threads)));
+        let work = vec![(head.n_bytes(), Limit::Memory), (2 * m * n_rows * n_cols, Limit::Int8)];
+        group.row(&format!("rows {m}/whole"), 2, work, || head.matmul(&x, &mut out, &threads));
     }
     for n in [1, 16, 594, 2374, 4748, 9496] {
         let (x, mut out) = (floats(n_cols), vec![0.0; n]);
         let (step, mut turn) = (n_rows / 16 / n * 16, 0);
-        group.bench_function(format!("rows 1/{n} outputs"), |b| {
-            b.iter(|| {
-                turn = (turn + 16) % step;
-                let wanted: Vec<u32> = (0..n).map(|i| (i * step + turn) as u32).collect();
-                head.matmul_some(&x, &wanted, &mut out, &threads);
-            });
+        // An output costs its block of 16 rows.
+        let work = vec![(head.n_bytes() / n_rows * 16 * n, Limit::Memory), (2 * 16 * n * n_cols, Limit::Int8)];
+        group.row(&format!("rows 1/{n} outputs"), 2, work, || {
+            turn = (turn + 16) % step;
+            let wanted: Vec<u32> = (0..n).map(|i| (i * step + turn) as u32).collect();
+            head.matmul_some(&x, &wanted, &mut out, &threads);
         });
     }
-    group.finish();
 }
 
-fn packing(c: &mut Criterion) {
-    let mut group = c.benchmark_group("pack");
+fn packing(c: &mut Criterion, report: &mut Report) {
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut group = report.group(c, "pack");
     for dtype in [Dtype::Q4_K, Dtype::Q6_K, Dtype::Q5_0, Dtype::Q4_1, Dtype::Q8_0] {
         let bytes = blocks(dtype, 8960 * 1536);
-        group.throughput(Throughput::Bytes(bytes.len() as u64));
-        group.bench_function(dtype.name(), |b| b.iter(|| pack(dtype, &bytes, 8960, 1536)));
+        let n_written = pack(dtype, &bytes, 8960, 1536).n_bytes();
+        group.row(dtype.name(), n_threads, vec![(bytes.len() + n_written, Limit::Memory)], || {
+            black_box(pack(dtype, &bytes, 8960, 1536));
+        });
     }
-    group.finish();
 }
 
 /// `(name, query heads, KV heads, elements of a head)`.
 const HEADS: [(&str, usize, usize, usize); 3] = [("1.5B", 12, 2, 128), ("0.5B", 14, 2, 64), ("135M", 9, 3, 64)];
 
-fn attentions(c: &mut Criterion) {
-    let mut group = c.benchmark_group("attention");
+fn attentions(c: &mut Criterion, report: &mut Report) {
+    let mut group = report.group(c, "attention");
     for (name, n_heads, n_kv_heads, head_dim) in HEADS {
         for (context, n_tokens) in [(2048, 1), (512, 512)] {
             let layout = KvLayout { n_layers: 1, n_kv_heads, head_dim };
@@ -142,15 +147,14 @@ fn attentions(c: &mut Criterion) {
             let q = floats(n_tokens * n_heads * head_dim);
             let mut out = vec![0.0; q.len()];
             let n_pairs: usize = (context - n_tokens + 1..=context).sum();
-            group.throughput(Throughput::Elements((4 * n_pairs * n_heads * head_dim) as u64));
             for n_threads in [1, 2] {
                 let threads = Threads::new(n_threads);
-                let id = BenchmarkId::new(format!("{name} {n_tokens} of {context}"), format!("threads {n_threads}"));
-                group.bench_function(id, |b| b.iter(|| attention(&what, &q, &mut out, &threads)));
+                let id = format!("{name} {n_tokens} of {context}/threads {n_threads}");
+                let work = vec![(4 * n_pairs * n_heads * head_dim, Limit::F32)];
+                group.row(&id, n_threads, work, || attention(&what, &q, &mut out, &threads));
             }
         }
     }
-    group.finish();
 }
 
 /// Positions of the prefix that the sequences of [`shared_prefixes`] have in common; a block each is their own.
@@ -171,8 +175,8 @@ fn forks(layout: KvLayout, n: usize, shared: bool) -> (Vec<f16>, Vec<Span>) {
     (pool, (0..n).map(span).collect())
 }
 
-fn shared_prefixes(c: &mut Criterion) {
-    let mut group = c.benchmark_group("attention");
+fn shared_prefixes(c: &mut Criterion, report: &mut Report) {
+    let mut group = report.group(c, "attention");
     for (name, n_heads, n_kv_heads, head_dim) in HEADS {
         let layout = KvLayout { n_layers: 1, n_kv_heads, head_dim };
         for (n, shared) in [1, 8, 16, 32].into_iter().flat_map(|n| [(n, true), (n, false)]) {
@@ -191,54 +195,60 @@ fn shared_prefixes(c: &mut Criterion) {
             let q = floats(n * n_heads * head_dim);
             let mut out = vec![0.0; q.len()];
             let n_pairs = n * (spans[0].start + 1);
-            group.throughput(Throughput::Elements((4 * n_pairs * n_heads * head_dim) as u64));
             for n_threads in [1, 2] {
                 let threads = Threads::new(n_threads);
                 let blocks = if shared { "one prefix" } else { "copies" };
-                let id = BenchmarkId::new(format!("{name} {n} on {blocks}"), format!("threads {n_threads}"));
-                group.bench_function(id, |b| b.iter(|| attention(&what, &q, &mut out, &threads)));
+                let id = format!("{name} {n} on {blocks}/threads {n_threads}");
+                let work = vec![(4 * n_pairs * n_heads * head_dim, Limit::F32)];
+                group.row(&id, n_threads, work, || attention(&what, &q, &mut out, &threads));
             }
         }
     }
-    group.finish();
 }
 
-fn vectors(c: &mut Criterion) {
+fn vectors(c: &mut Criterion, report: &mut Report) {
     let threads = Threads::new(1);
-    let mut group = c.benchmark_group("vector");
+    let mut group = report.group(c, "vector");
+    // So many vectors of `n` numbers are read or written.
+    let moved = |n_vectors: usize, n: usize| vec![(4 * n_vectors * n, Limit::Cache)];
     for n in [1536, 8960] {
         let (x, mut y) = (floats(n), floats(n));
-        group.throughput(Throughput::Elements(n as u64));
-        group.bench_function(BenchmarkId::new("rms_norm", n), |b| b.iter(|| rms_norm(&x, &x, 1e-6, &mut y, &threads)));
-        group.bench_function(BenchmarkId::new("silu_mul", n), |b| b.iter(|| silu_mul(&mut y, &x, &threads)));
-        group.bench_function(BenchmarkId::new("gelu_mul", n), |b| b.iter(|| gelu_mul(&mut y, &x, &threads)));
-        group.bench_function(BenchmarkId::new("softmax", n), |b| b.iter(|| softmax(&mut y)));
-        group.bench_function(BenchmarkId::new("quantize", n), |b| {
-            b.iter(|| black_box(QuantizedRows::quantize(&x, 1, n, Precision::Bits8, &threads)));
+        group.row(&format!("rms_norm/{n}"), 1, moved(3, n), || rms_norm(&x, &x, 1e-6, &mut y, &threads));
+        group.row(&format!("silu_mul/{n}"), 1, moved(3, n), || silu_mul(&mut y, &x, &threads));
+        group.row(&format!("gelu_mul/{n}"), 1, moved(3, n), || gelu_mul(&mut y, &x, &threads));
+        group.row(&format!("softmax/{n}"), 1, moved(2, n), || softmax(&mut y));
+        group.row(&format!("quantize/{n}"), 1, moved(1, n), || {
+            black_box(QuantizedRows::quantize(&x, 1, n, Precision::Bits8, &threads));
+        });
+        let many = x.repeat(16);
+        group.row(&format!("to tiles, 16 rows/{n}"), 1, moved(16, n), || {
+            black_box(TiledRows::new(&many, 16, n, &threads));
         });
     }
     let (mut heads, angles) = (floats(12 * 128), floats(64));
     for style in [RopeStyle::Adjacent, RopeStyle::Halves] {
-        group.throughput(Throughput::Elements(heads.len() as u64));
-        group.bench_function(format!("rope {style:?}"), |b| b.iter(|| rope(&mut heads, 128, &angles, &angles, style)));
+        let work = moved(2, heads.len());
+        group.row(&format!("rope {style:?}"), 1, work, || rope(&mut heads, 128, &angles, &angles, style));
     }
-    group.finish();
     let both = Threads::new(2);
-    c.bench_function("fork-join of 2 empty items", |b| {
-        b.iter(|| {
-            both.parallel_for(2, |i| {
-                black_box(i);
-            });
+    group.row("fork-join of 2 empty items", 2, vec![], || {
+        both.parallel_for(2, |i| {
+            black_box(i);
         });
     });
 }
 
-criterion_group! {
-    name = kernel;
-    config = Criterion::default()
-        .sample_size(20)
+fn main() {
+    machine();
+    let mut c = Criterion::default()
+        .sample_size(SAMPLES)
         .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_secs(1));
-    targets = products, heads, packing, attentions, shared_prefixes, vectors
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    let mut report = Report::new();
+    for rows in [products, heads, packing, attentions, shared_prefixes, vectors] {
+        rows(&mut c, &mut report);
+    }
+    c.final_summary();
+    report.print();
 }
-criterion_main!(kernel);
