@@ -167,7 +167,10 @@ fn our_logits(gguf: &Arc<Gguf>, tokens: &[Token], precision: Precision) -> Resul
 
 fn against_golden() -> Result<()> {
     for (name, spec) in [tiny::families(Dtype::F32), tiny::encodings()].concat() {
-        let golden = Golden::load(&format!("tiny-{name}"))?;
+        let Ok(golden) = Golden::load(&format!("tiny-{name}")) else {
+            println!("seeded {name:<14} has no golden file");
+            continue;
+        };
         let gguf = Gguf::from_bytes(name, tiny::to_bytes(&spec))?;
         println!(
             "seeded {name:<14} {}",
