@@ -101,9 +101,9 @@ fn without_files(text: &str, paths: &[String]) -> String {
     FILE.replace_all(&text, |found: &Captures<'_>| kind(&found[0])).into_owned()
 }
 
-/// The text with the kind of file in place of a path, where it does not stand inside of a word.
+/// The text with the kind of file in place of a path, where it does not stand inside of a word or of a longer path.
 fn without(text: &str, path: &str) -> String {
-    let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+    let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '/');
     let (mut kept, mut done) = (String::new(), 0);
     for (at, _) in text.match_indices(path) {
         let end = at + path.len();

@@ -79,7 +79,7 @@ fn with_ask_a_run_waits_for_every_effect() {
     );
 
     let place = Place::new();
-    assert_eq!(run(&place, &chores(), &["--ask", "--max-steps", "8"]).0, 4);
+    assert_eq!(run(&place, &chores(), &["--ask", "--max-tokens", "1"]).0, 4);
     let (code, stdout, _) = place.output(&["answer", "last", "no", "--yes"]);
     assert_eq!(code, 3);
     assert!(stdout.contains("not allowed: begin $1 with append_file"), "{stdout}");
@@ -157,7 +157,7 @@ fn a_run_cannot_write_the_settings_of_the_next_one() {
     std::fs::create_dir_all(&home).unwrap();
     let plan = json!({"steps": [{"for": "later", "do": "allow all", "tool": "append_file", "from": [],
         "arguments": {"path": "inside/home/config.toml", "content": "[tools]\nscript = \"allow\"\n"}}]});
-    let args = place.run_args(&plan, &["--yes", "--max-steps", "1", "--home", home.to_str().unwrap()]);
+    let args = place.run_args(&plan, &["--yes", "--max-tokens", "1", "--home", home.to_str().unwrap()]);
     let (code, stdout, _) = place.output(&args.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(code, 3);
     assert!(stdout.contains("belongs to this program"), "{stdout}");
