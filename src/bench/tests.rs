@@ -1,7 +1,7 @@
 //! Rows from known times, and a small model measured from end to end.
 
 use super::*;
-use crate::engine::{Engine, EngineOptions, load};
+use crate::engine::{Engine, EngineOptions, Prompt, Request, load};
 use crate::model::tiny::{self, TinySpec};
 
 #[test]
@@ -93,6 +93,8 @@ fn what_cannot_be_measured_is_refused() {
     check(|plan| plan.depths = vec![510], "tg6@b1/d510 needs a context of 516 tokens, the model has 512");
     check(|plan| plan.n_generate = 512, "tg512 needs a context of 513 tokens, the model has 512");
     check(|plan| plan.prompts = vec![9, 513], "pp513 needs a context of 513 tokens, the model has 512");
+    // The engine tells the size of a block with its first pass.
+    engine.submit(Request::new(Prompt::Tokens(vec![5]), 1)).unwrap().finish_blocking().unwrap();
     let little = EngineOptions { kv_bytes: Some(8 * engine.stats().kv_block_bytes), ..EngineOptions::default() };
     let little = load(&path, &little, &mut |_| ()).unwrap();
     let error = run_model(&little, None, &plan(), &mut |_, _| ()).unwrap_err().to_string();

@@ -222,7 +222,8 @@ fn bench_perplexity_reports_one_figure() {
     assert!(n_chunks > 3 && object["perplexity"].as_f64().unwrap() > 1.0, "{stdout}");
     let (code, stdout, _) = desk.run(&[&args[..], &["--chunks", "2", "--precise"]].concat(), "");
     assert!(code == 0 && stdout.starts_with("perplexity  ") && stdout.contains("2 of 64 tokens; 62"), "{stdout}");
-    let (code, _, stderr) = desk.run(&[&args[..6], &["--ctx", "512"]].concat(), "");
+    let short = desk.file("short.txt", "The rain.\n");
+    let (code, _, stderr) = desk.run(&["bench", "perplexity", "--model", &model, "--text", &short], "");
     assert!(code == 2 && stderr.contains("expected 512 or more"), "{stderr}");
     let (code, _, stderr) = desk.run(&["bench", "perplexity", "--model", &model, "--text", "absent.txt"], "");
     assert!(code == 2 && stderr.contains("absent.txt"), "{stderr}");

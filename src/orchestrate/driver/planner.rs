@@ -80,7 +80,7 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
 fn in_question(found: Survey, workspace: &Workspace, brief: &Brief, goal: &str) -> Survey {
     let mut found = without_rivals(found, workspace, brief);
     let is_of_files = !brief.write.is_empty() || !brief.named.is_empty() || !brief.missing.is_empty();
-    if !is_of_files && !brief::speaks_of(goal, &found.text) {
+    if !is_of_files && goal.contains('?') && !brief::speaks_of(goal, &found.text) {
         (found.tables, found.texts, found.items) = (Vec::new(), Vec::new(), Vec::new());
     }
     found
