@@ -339,13 +339,32 @@ pub fn speaks_of(goal: &str, survey: &str) -> bool {
     let words = |text: &str| -> BTreeSet<String> {
         text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3).map(str::to_lowercase).collect()
     };
+    // "No need to look at any files" points at nothing.
+    let goal = goal.split_inclusive(['.', '?', '!']).filter(|sentence| !waives(sentence)).collect::<String>();
     let stem = |word: &String| word.chars().take(STEM).collect::<String>();
     let there: BTreeSet<String> = words(survey).iter().map(stem).collect();
     let points =
         goal.split(|c: char| !c.is_alphanumeric()).any(|word| POINTING.contains(&word.to_lowercase().as_str()));
     const COMMON: &[&str] =
         &["what", "which", "just", "answer", "many", "with", "does", "have", "tell", "that", "from", "most", "after"];
-    points || words(goal).iter().any(|word| !COMMON.contains(&word.as_str()) && there.contains(&stem(word)))
+    points || words(&goal).iter().any(|word| !COMMON.contains(&word.as_str()) && there.contains(&stem(word)))
+}
+
+/// Whether a sentence says that the files do not matter.
+fn waives(sentence: &str) -> bool {
+    let sentence = sentence.to_lowercase();
+    [
+        "no need",
+        "not need",
+        "don't need",
+        "without looking",
+        "do not matter",
+        "don't matter",
+        "no files",
+        "ignore the files",
+    ]
+    .iter()
+    .any(|phrase| sentence.contains(phrase))
 }
 
 /// Words that say that something is done for every item of a list.
@@ -487,6 +506,7 @@ mod tests {
             ("Which tariffs are cheaper than 3 euro?", true),
             ("How far away is the moon?", true),
             ("Who painted the Night Watch?", false),
+            ("What is the tallest mountain? No need to look at any files, just answer.", false),
         ] {
             assert_eq!(speaks_of(goal, survey), want, "{goal}");
         }

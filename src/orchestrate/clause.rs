@@ -43,8 +43,9 @@ const COMMANDS: &[&str] = &[
     "let",
     "recommend",
 ];
-/// Words by which a demand is to be told.
-const TELLS: &[&str] = &["tell", "say", "answer", "report", "let", "name", "show", "give"];
+/// Words by which a demand is to be told, and those that do so with "me" or "us" alone: one answers questions in a file.
+const TELLS: &[&str] = &["tell", "say", "let", "name"];
+const TELLS_ME: &[&str] = &["answer", "report", "show", "give"];
 /// Words with which a question begins.
 const QUESTIONS: &[&str] = &["what", "which", "who", "whom", "whose", "where", "when", "why", "how"];
 
@@ -144,7 +145,9 @@ fn begins(words: &[(usize, &str)], i: usize) -> bool {
 fn is_told(words: &[(usize, &str)]) -> bool {
     let fillers = ["and", "then", "also", "please", "finally", "just"];
     let mut plain = words.iter().map(|(_, word)| plain(word)).filter(|word| !fillers.contains(&word.as_str()));
-    plain.next().is_some_and(|word| TELLS.contains(&word.as_str()) || QUESTIONS.contains(&word.as_str()))
+    let (first, second) = (plain.next().unwrap_or_default(), plain.next().unwrap_or_default());
+    let is_to_me = TELLS_ME.contains(&first.as_str()) && ["me", "us"].contains(&second.as_str());
+    is_to_me || TELLS.contains(&first.as_str()) || QUESTIONS.contains(&first.as_str())
 }
 
 fn plain(word: &str) -> String {
@@ -193,6 +196,8 @@ mod tests {
         );
         assert_eq!(told("Write a poem to p.txt.", &["p.txt"]), None);
         assert_eq!(told("Report the sums in p.txt.", &["p.txt"]), None);
+        assert_eq!(told("Read h.md, and answer the questions in q.txt from it. Write them to a.md.", &["a.md"]), None);
+        assert!(told("Write the sums to p.txt and report me the largest.", &["p.txt"]).is_some());
         let each = "Shorten every note in notes, save each in short, and tell me how many there are.";
         assert_eq!(of_file(each, "short/*", &["short/*"]).unwrap(), "Shorten every note in notes save each in short");
     }

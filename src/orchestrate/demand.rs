@@ -3,6 +3,8 @@
 //!
 //! Must not know: the engine, steps, the workspace.
 
+use crate::tool::format::Format;
+
 /// The unit of a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
@@ -116,6 +118,18 @@ pub fn ignores_case(text: &str) -> bool {
     has(&["capital", "upper", "lower case", "lower-case", "lowercase", "spelling"])
         && has(&["same", "ignor", "regardless", "different", "irrespective", "no matter", "together", "insensitive"])
         || text.contains("case-insensitive")
+}
+
+/// The form of list that a goal's words ask for, if they do.
+pub fn list_form(words: &str) -> Option<Format> {
+    let words = words.to_lowercase();
+    if words.contains("numbered") {
+        Some(Format::NumberedList)
+    } else if words.contains("bullet") {
+        Some(Format::BulletList)
+    } else {
+        None
+    }
 }
 
 /// Whether a goal wants one JSON object, from a key to a value each, and not a list of rows.

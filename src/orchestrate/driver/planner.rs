@@ -64,7 +64,10 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
     }
     let brief = state.brief.clone().unwrap_or_default();
     let found = match survey(&run.workspace, &brief, &run.goal) {
-        Ok(found) => in_question(found, &run.workspace, &brief, &run.goal),
+        Ok(found) if round == 0 && is_of_general_knowledge(&found, &brief, &run.goal) => {
+            return journal.emit(Event::Planned { round, steps: Vec::new() });
+        }
+        Ok(found) => without_rivals(found, &run.workspace, &brief),
         Err(error) => return journal.emit(Event::PlanFailed { error: error.to_string() }),
     };
     let made = make(journal, state, &found, &brief, round).await;
@@ -75,15 +78,11 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
     });
 }
 
-/// What was found, as far as the goal can be about it: without the files of another subject, and those that only could be
-/// taken for a missing one.
-fn in_question(found: Survey, workspace: &Workspace, brief: &Brief, goal: &str) -> Survey {
-    let mut found = without_rivals(found, workspace, brief);
+/// Whether the goal is a question that what was found cannot answer, because it is about something else: it is answered
+/// without any step.
+fn is_of_general_knowledge(found: &Survey, brief: &Brief, goal: &str) -> bool {
     let is_of_files = !brief.write.is_empty() || !brief.named.is_empty() || !brief.missing.is_empty();
-    if !is_of_files && goal.contains('?') && !brief::speaks_of(goal, &found.text) {
-        (found.tables, found.texts, found.items) = (Vec::new(), Vec::new(), Vec::new());
-    }
-    found
+    !is_of_files && goal.contains('?') && !brief::speaks_of(goal, &found.text)
 }
 
 /// What was found, without the files that could be taken in place of a missing one but are less like it than another:
@@ -239,6 +238,7 @@ pub struct Preview {
     messages: Vec<Message>,
     brief: Brief,
     goal: String,
+    is_of_general_knowledge: bool,
 }
 
 /// Looks at the workspace and prepares the planner's call.
@@ -249,11 +249,12 @@ pub fn preview(workspace: &Workspace, registry: &Registry, goal: &str) -> Result
     let entries = workspace.list("", None)?;
     let paths: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
     let brief = brief::read(goal, &paths);
-    let found = in_question(survey(workspace, &brief, goal)?, workspace, &brief, goal);
+    let found = without_rivals(survey(workspace, &brief, goal)?, workspace, &brief);
+    let is_of_general_knowledge = is_of_general_knowledge(&found, &brief, goal);
     let outputs: Vec<String> = brief.write.iter().map(|wanted| wanted.path.clone()).collect();
     let grammar = menu(registry, &found, &brief, goal, &outputs).grammar();
     let messages = prompt::planning(prompt::system(registry), &found.text, goal).messages();
-    Ok(Preview { grammar, messages, brief, goal: goal.to_owned() })
+    Ok(Preview { grammar, messages, brief, goal: goal.to_owned(), is_of_general_knowledge })
 }
 
 impl Preview {
@@ -262,6 +263,9 @@ impl Preview {
     /// # Errors
     /// Those of the model's call.
     pub async fn plan(self, mind: &dyn Mind) -> Result<Vec<Step>, mind::Error> {
+        if self.is_of_general_knowledge {
+            return Ok(Vec::new());
+        }
         let reply = mind.complete(call(self.messages, self.grammar, 0)).await?;
         read(&reply, StepId(1), &self.brief, &self.goal)
     }

@@ -30,6 +30,13 @@ pub fn grammar_of_all_rows(tables: &[TableInfo]) -> String {
     grammar_of(tables, false)
 }
 
+/// As [`grammar_of_all_rows`], but rows are wanted as they are, with every column: nothing is computed or joined.
+pub fn grammar_of_whole_rows(tables: &[TableInfo]) -> String {
+    let whole =
+        "start: \"SELECT\" WS \"*\" WS \"FROM\" WS table (WS \"WHERE\" WS expr_strict)? (WS order_strict)? \";\"\n";
+    grammar_of(tables, false).replacen("start: query \";\"\n", whole, 1)
+}
+
 fn grammar_of(tables: &[TableInfo], may_limit: bool) -> String {
     let mut text = String::from("start: query \";\"\n");
     text.push_str(&TERMINALS.replace('~', " WS "));

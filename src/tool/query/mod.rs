@@ -26,7 +26,7 @@ use serde_json::{Value as Json, json};
 
 use super::table::{self, ColumnType, Loaded, Table};
 use super::{Context, Effect, Error, Output, Spec, Tool, Value, Workspace};
-pub use grammar::{grammar, grammar_of_all_rows};
+pub use grammar::{grammar, grammar_of_all_rows, grammar_of_whole_rows};
 
 /// Rows of a result that are kept.
 pub const MAX_ROWS: usize = 10_000;

@@ -9,10 +9,10 @@ use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss, passage, reduce};
 use crate::orchestrate::driver::mind::Call;
-use crate::orchestrate::ground;
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::{Prompt, Segment};
-use crate::tool::format::Format;
+use crate::orchestrate::{demand, ground};
+use crate::tool::format::{self, Format};
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Message, Role};
 
@@ -75,7 +75,7 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         rows.push(Row { question: (*question).clone(), answer: found.answer, file, line });
     }
     rows.sort_by_key(|row| asked.iter().position(|question| *question == row.question));
-    let text = prose(attempt.step, &rows, documents.len());
+    let text = prose(attempt.step, &attempt.journal.run().goal, &rows, documents.len());
     let mut output = Output::from(Value::Table(table(rows, documents.len())));
     if let (Some(path), Some(content)) = (attempt.step.file(), text) {
         output.changes.push(Change::Write { path: path.to_owned(), content });
@@ -141,8 +141,10 @@ fn gist(answer: &str) -> (Vec<String>, bool) {
 }
 
 /// Answers as a list for readers, unless the file is one for machines or a table.
-fn prose(step: &Step, rows: &[Row], n_documents: usize) -> Option<String> {
+fn prose(step: &Step, goal: &str, rows: &[Row], n_documents: usize) -> Option<String> {
     let form = step.form_for(step.file()?);
+    let is_text = matches!(format::detect(step.file()?), Some(Format::Text | Format::MarkdownTable) | None);
+    let form = demand::list_form(goal).filter(|_| is_text).unwrap_or(form);
     let is_list = matches!(form, Format::Text | Format::BulletList | Format::NumberedList)
         || (form == Format::MarkdownTable && step.form.is_none());
     let line = |i: usize, Row { answer, file, line, .. }: &Row| {

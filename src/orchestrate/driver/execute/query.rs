@@ -22,8 +22,12 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let database = open(attempt)?;
     let wants_all = speaks_of_groups(&attempt.step.task) && attempt.step.file().is_some();
     let may_limit = !wants_all && asks_for_few(&attempt.asked());
-    let grammar =
-        if may_limit { query::grammar(database.tables()) } else { query::grammar_of_all_rows(database.tables()) };
+    let keeps_rows = attempt.step.file().is_some() && database.tables().len() == 1 && keeps_rows(&attempt.step.task);
+    let grammar = match (keeps_rows, may_limit) {
+        (true, _) => query::grammar_of_whole_rows(database.tables()),
+        (_, true) => query::grammar(database.tables()),
+        _ => query::grammar_of_all_rows(database.tables()),
+    };
     let schema = format!("{}{}", database.schema_text(), counting(database.tables()));
     let queries = candidates(attempt, grammar, schema).await?;
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
@@ -124,6 +128,22 @@ fn asks_for_few(asked: &str) -> bool {
     words.any(|word| FEW.contains(&word.as_str()) || word.ends_with("est") || demand::number(&word).is_some())
 }
 
+/// Whether a step's words ask for some rows of a table as they are, and for nothing that is computed from them.
+fn keeps_rows(task: &str) -> bool {
+    const ROWS: &[&str] = &["rows", "lines", "records", "entries"];
+    const KEPT: &[&str] = &[
+        "keep", "skip", "without", "drop", "remove", "leave", "copy", "only", "damaged", "valid", "good", "clean",
+        "faulty", "broken", "header", "filter",
+    ];
+    const COMPUTED: &[&str] = &[
+        "total", "totals", "sum", "average", "averages", "mean", "count", "counts", "number", "per", "each", "group",
+        "column", "columns", "names", "bad",
+    ];
+    let words: Vec<String> = task.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
+    has(ROWS) && has(KEPT) && !has(COMPUTED)
+}
+
 /// What a column of counts means, which models take for nothing but a column.
 fn counting(tables: &[TableInfo]) -> String {
     const COUNTS: &[&str] = &["count", "quantity", "qty", "pieces", "copies", "units"];
@@ -164,8 +184,9 @@ fn as_meant(sql: &str) -> String {
     meant
 }
 
+/// Whether a result says nothing: it has no rows, or nothing stands in them.
 fn is_empty(value: &Value) -> bool {
-    matches!(value, Value::Table(table) if table.rows.is_empty())
+    matches!(value, Value::Table(table) if table.rows.iter().flatten().all(serde_json::Value::is_null))
 }
 
 /// The step's tables: files, and results of earlier steps under the names `result_1`, `result_2`, ….
@@ -208,4 +229,26 @@ async fn candidates(attempt: &Attempt<'_>, grammar: String, schema: String) -> R
         queries.push(reply.text.trim().to_owned());
     }
     Ok(queries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_kept_are_told_from_what_is_computed() {
+        for (task, want) in [
+            ("skip damaged rows, keep the header", true),
+            ("copy only the good rows with the header", true),
+            ("all rows that are not faulty, with every column", false),
+            ("mean of the valid rows", false),
+            ("the broken lines of bad rows", false),
+            ("total per region", false),
+        ] {
+            assert_eq!(keeps_rows(task), want, "{task}");
+        }
+        assert!(
+            asks_for_few("the cheapest room") && asks_for_few("the three oldest") && !asks_for_few("total per region")
+        );
+    }
 }

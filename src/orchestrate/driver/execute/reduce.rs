@@ -173,7 +173,7 @@ fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question:
         ),
         Reduction::Mean | Reduction::Sum => (
             "Which number of this one document counts for it? Give the passage that states it, then the number; null if there is none.",
-            json!({ "passage": { "type": "string", "maxLength": 80 }, "number": numbers_of(&document.text) }),
+            json!({ "passage": passages_of(&document.text), "number": numbers_of(&document.text) }),
         ),
     };
     let names: &[&str] = if reduction == Reduction::MostFrequent { &["phrase"] } else { &["passage", "number"] };
@@ -186,6 +186,16 @@ fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question:
         document.text.trim()
     );
     Call { grammar: Some(Grammar::JsonSchema(schema)), max_tokens: 70, ..base(attempt, text) }
+}
+
+/// The sentences of a text that hold a number, as an enumeration: what does not stand there cannot be quoted.
+fn passages_of(text: &str) -> serde_json::Value {
+    let sentences = text.split(['\n', ';']).flat_map(|line| line.split_inclusive(". ")).map(str::trim);
+    let has_number = |sentence: &&str| sentence.chars().any(|c| c.is_ascii_digit()) && sentence.len() < 200;
+    let mut passages: Vec<&str> = sentences.filter(has_number).take(40).collect();
+    passages.dedup();
+    passages.push("none");
+    json!({ "enum": passages })
 }
 
 /// The numbers that stand in a text, as an enumeration: a number that is not there cannot be named.
@@ -249,6 +259,10 @@ mod tests {
         let phrases = ["lid sticks", "nothing", "stiff lids", "leaks"].map(str::to_owned);
         assert_eq!(shared_word(&phrases).unwrap(), "lid: named by 2 of 4 (lid sticks; stiff lids).");
         assert_eq!(shared_word(&["a red car", "blue car", "red bus"].map(str::to_owned)), None);
+        assert_eq!(
+            passages_of("Fine room. Rating: 4/5\nNoisy; 3 nights"),
+            json!({ "enum": ["Rating: 4/5", "3 nights", "none"] })
+        );
         assert_eq!(numbers_of("4/5 and 3.5."), json!({ "enum": [4, 5, 3.5, null] }));
     }
 

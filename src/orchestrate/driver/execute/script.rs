@@ -46,11 +46,24 @@ fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
     {
         return Err(Error::Failed(format!("what belongs into {path} is wrong: {}", faults.join("; "))));
     }
+    if is_all_zero(&output.value) {
+        return Err(Error::Failed(
+            "every number of the result is 0: a name that is compared, or the name of a column, does not match the files".into(),
+        ));
+    }
     if printed || wrote || (attempt.step.file().is_none() && !output.changes.is_empty()) {
         Ok(output)
     } else {
         Err(Error::Failed("the program printed nothing; print the result".into()))
     }
+}
+
+/// Whether a text has several figures with decimals and all of them are 0: sums over rows that no condition let through.
+fn is_all_zero(value: &Value) -> bool {
+    let Value::Text(text) = value else { return false };
+    let words = text.split(|c: char| !c.is_ascii_digit() && c != '.').filter(|word| word.contains('.'));
+    let figures: Vec<f64> = words.filter_map(|word| word.parse().ok()).collect();
+    figures.len() > 1 && figures.iter().all(|figure| *figure == 0.0)
 }
 
 /// Whether a step's words ask to see how its result comes about.
@@ -135,6 +148,13 @@ async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_over_nothing_are_told_from_results() {
+        let is_zero = |text: &str| is_all_zero(&Value::Text(text.to_owned()));
+        assert!(is_zero("Subtotal: 0.00 EUR\nTotal for 3 rows: 0.00"));
+        assert!(!is_zero("Subtotal: 0.00\nTotal: 1.50") && !is_zero("0.0") && !is_zero("1. It is."));
+    }
 
     #[test]
     fn programs_that_agree_in_part_win_over_one_that_stands_alone() {

@@ -200,7 +200,7 @@ struct Pace {
 
 impl Pace {
     /// What a machine of two cores does with the default model counts as one second of measurements.
-    const PRIOR: Self = Self { n_tokens: 100.0, seconds: 1.0 };
+    const PRIOR: Self = Self { n_tokens: 60.0, seconds: 1.0 };
 
     fn add(&mut self, usage: &Usage) {
         /// Fewer tokens tell more of the wait for a place in a pass than of reading.
