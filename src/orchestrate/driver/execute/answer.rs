@@ -57,14 +57,19 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     if documents.is_empty() {
         return Err(Miss::fatal("there is no document to answer from"));
     }
-    let asked = if asked.is_empty() { split(attempt).await? } else { asked };
-    let reduced = |question: &&String| reduce::of(question, documents.len()).is_some();
+    let mut asked = if asked.is_empty() { split(attempt).await? } else { asked };
+    let mut seen = std::collections::BTreeSet::new();
+    asked.retain(|question| seen.insert(question.clone()));
+    let reduced = |question: &&String| !reduce::of(question, documents.len()).is_empty();
     let plain: Vec<&String> = asked.iter().filter(|question| !reduced(question)).collect();
     let found = candidates(attempt, &documents, &plain).await?;
     let mut rows = Vec::new();
     for question in asked.iter().filter(reduced) {
-        let Some(reduction) = reduce::of(question, documents.len()) else { continue };
-        let answer = reduce::reduce(attempt, reduction, &documents, question).await?;
+        let mut answers = Vec::new();
+        for reduction in reduce::of(question, documents.len()) {
+            answers.push(reduce::reduce(attempt, reduction, &documents, question).await?);
+        }
+        let answer = answers.join(" ");
         rows.push(Row { question: question.clone(), answer, file: "all".to_owned(), line: None });
     }
     let texts: Vec<(&str, &str)> = documents.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect();

@@ -56,22 +56,21 @@ pub enum Reduction {
 /// Fewer documents are simply read together.
 const MIN_DOCUMENTS: usize = 3;
 
-/// The reduction that a question over so many documents needs, if it needs one.
-pub fn of(question: &str, n_documents: usize) -> Option<Reduction> {
+/// The reductions that a question over so many documents needs, if it needs any; it may ask for several things.
+pub fn of(question: &str, n_documents: usize) -> Vec<Reduction> {
     if n_documents < MIN_DOCUMENTS {
-        return None;
+        return Vec::new();
     }
     let text = question.to_lowercase();
     let has = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
-    if has(&["average", " mean "]) {
-        Some(Reduction::Mean)
-    } else if has(&["most often", "most common", "most frequent", "most popular"]) {
-        Some(Reduction::MostFrequent)
-    } else if has(&["in total", "sum of", "total of", "altogether", "the total"]) {
-        Some(Reduction::Sum)
-    } else {
-        None
-    }
+    [
+        (Reduction::Mean, has(&["average", " mean "])),
+        (Reduction::Sum, has(&["in total", "sum of", "total of", "altogether", "the total"])),
+        (Reduction::MostFrequent, has(&["most often", "most common", "most frequent", "most popular"])),
+    ]
+    .into_iter()
+    .filter_map(|(reduction, is_asked)| is_asked.then_some(reduction))
+    .collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -231,11 +230,12 @@ mod tests {
     #[test]
     fn questions_over_many_documents_are_told_from_others() {
         for (question, n_documents, want) in [
-            ("What is the average rating?", 8, Some(Reduction::Mean)),
-            ("What is the average rating?", 1, None),
-            ("Which complaint comes up most often?", 5, Some(Reduction::MostFrequent)),
-            ("What is the sum of the fees?", 4, Some(Reduction::Sum)),
-            ("How long is the notice period?", 4, None),
+            ("What is the average rating?", 8, &[Reduction::Mean][..]),
+            ("What is the average rating?", 1, &[]),
+            ("Which complaint comes up most often?", 5, &[Reduction::MostFrequent]),
+            ("the average rating and the most common complaint", 5, &[Reduction::Mean, Reduction::MostFrequent]),
+            ("What is the sum of the fees?", 4, &[Reduction::Sum]),
+            ("How long is the notice period?", 4, &[]),
         ] {
             assert_eq!(of(question, n_documents), want, "{question}");
         }
