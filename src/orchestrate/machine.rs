@@ -255,10 +255,10 @@ impl State {
         self.settle_steps(steps);
         self.rounds = round + 1;
         (self.plan_error, self.unmet) = (None, None);
-        self.skip_dependants();
     }
 
-    /// Takes in steps of the round that is being planned; those that are known already stay as they are.
+    /// Takes in steps of the round that is being planned; those that are known already stay as they are,
+    /// and those that need one that failed meanwhile are skipped.
     fn settle_steps(&mut self, steps: &[Step]) {
         self.unmet = None;
         let round = self.rounds;
@@ -270,6 +270,7 @@ impl State {
                 None => self.steps.push(fresh),
             }
         }
+        self.skip_dependants();
     }
 
     fn expanded(&mut self, id: StepId, steps: &[Step]) {

@@ -188,6 +188,8 @@ fn a_step_begins_while_the_rest_of_the_plan_is_being_written() {
     // A planner that was interrupted may write another plan than the one that it had begun.
     check("sketch 1 2\n ok 1\n pause -> plan#0, do 2 ; dw\n plan 1 2:a.md -> do 2 ; dw");
     check("sketch 1 2\n ok 1\n pause\n plan 1 -> check ; d");
+    // What needs a step that has failed meanwhile is skipped, whether the plan comes to its end or not.
+    check("sketch 1\n fail 1\n sketch 2<1 -> plan#0 ; fs\n no-plan -> check ; fs");
     // Parts of a sub-goal are numbered after the last step of the plan.
     check("sketch 1/goal 2 -> plan#0, do 2\n plan 1/goal 2 -> do 1, do 2");
 }
