@@ -17,7 +17,7 @@ use partita::kernel::{
     rms_norm, rope, silu_mul, softmax,
 };
 use partita::types::{BLOCK_TOKENS, BlockId, Dtype, Precision, Span};
-use report::{Limit, Report, SAMPLES};
+use report::{Group, Limit, Report, SAMPLES};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -124,6 +124,28 @@ fn packing(c: &mut Criterion, report: &mut Report) {
 /// `(name, query heads, KV heads, elements of a head)`.
 const HEADS: [(&str, usize, usize, usize); 3] = [("1.5B", 12, 2, 128), ("0.5B", 14, 2, 64), ("135M", 9, 3, 64)];
 
+/// Attention of some sequences to their own past, `n_pairs` of a token and a position in all; `(layout, query heads)`,
+/// `(keys and values, sequences)`.
+fn attend(
+    group: &mut Group<'_>,
+    id: &str,
+    (layout, n_heads): (KvLayout, usize),
+    (pool, spans): (&[f16], &[Span]),
+    n_pairs: usize,
+) {
+    let stacks = Stacks::new(spans, n_heads / layout.n_kv_heads);
+    let (scale, softcap, window) = (0.1, None, None);
+    let what = Attention { layout, layer: 0, n_heads, scale, softcap, window, pool, stacks: &stacks };
+    let n_tokens: usize = spans.iter().map(|span| span.n_tokens).sum();
+    let q = floats(n_tokens * n_heads * layout.head_dim);
+    let mut out = vec![0.0; q.len()];
+    for n_threads in [1, 2] {
+        let threads = Threads::new(n_threads);
+        let work = vec![(4 * n_pairs * n_heads * layout.head_dim, Limit::F32)];
+        group.row(&format!("{id}/threads {n_threads}"), n_threads, work, || attention(&what, &q, &mut out, &threads));
+    }
+}
+
 fn attentions(c: &mut Criterion, report: &mut Report) {
     let mut group = report.group(c, "attention");
     for (name, n_heads, n_kv_heads, head_dim) in HEADS {
@@ -133,26 +155,9 @@ fn attentions(c: &mut Criterion, report: &mut Report) {
             let pool: Vec<f16> = floats(n_blocks * layout.block_len()).into_iter().map(f16::from_f32).collect();
             let blocks = (0..n_blocks as u32).map(BlockId).collect();
             let spans = [Span { start: context - n_tokens, n_tokens, blocks, logit_rows: vec![] }];
-            let stacks = Stacks::new(&spans, n_heads / n_kv_heads);
-            let what = Attention {
-                layout,
-                layer: 0,
-                n_heads,
-                scale: 0.1,
-                softcap: None,
-                window: None,
-                pool: &pool,
-                stacks: &stacks,
-            };
-            let q = floats(n_tokens * n_heads * head_dim);
-            let mut out = vec![0.0; q.len()];
-            let n_pairs: usize = (context - n_tokens + 1..=context).sum();
-            for n_threads in [1, 2] {
-                let threads = Threads::new(n_threads);
-                let id = format!("{name} {n_tokens} of {context}/threads {n_threads}");
-                let work = vec![(4 * n_pairs * n_heads * head_dim, Limit::F32)];
-                group.row(&id, n_threads, work, || attention(&what, &q, &mut out, &threads));
-            }
+            let n_pairs = (context - n_tokens + 1..=context).sum();
+            let id = format!("{name} {n_tokens} of {context}");
+            attend(&mut group, &id, (layout, n_heads), (&pool, &spans), n_pairs);
         }
     }
 }
@@ -181,27 +186,9 @@ fn shared_prefixes(c: &mut Criterion, report: &mut Report) {
         let layout = KvLayout { n_layers: 1, n_kv_heads, head_dim };
         for (n, shared) in [1, 8, 16, 32].into_iter().flat_map(|n| [(n, true), (n, false)]) {
             let (pool, spans) = forks(layout, n, shared);
-            let stacks = Stacks::new(&spans, n_heads / n_kv_heads);
-            let what = Attention {
-                layout,
-                layer: 0,
-                n_heads,
-                scale: 0.1,
-                softcap: None,
-                window: None,
-                pool: &pool,
-                stacks: &stacks,
-            };
-            let q = floats(n * n_heads * head_dim);
-            let mut out = vec![0.0; q.len()];
             let n_pairs = n * (spans[0].start + 1);
-            for n_threads in [1, 2] {
-                let threads = Threads::new(n_threads);
-                let blocks = if shared { "one prefix" } else { "copies" };
-                let id = format!("{name} {n} on {blocks}/threads {n_threads}");
-                let work = vec![(4 * n_pairs * n_heads * head_dim, Limit::F32)];
-                group.row(&id, n_threads, work, || attention(&what, &q, &mut out, &threads));
-            }
+            let blocks = if shared { "one prefix" } else { "copies" };
+            attend(&mut group, &format!("{name} {n} on {blocks}"), (layout, n_heads), (&pool, &spans), n_pairs);
         }
     }
 }

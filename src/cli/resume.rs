@@ -3,7 +3,7 @@
 use super::session::{Session, Terms};
 use super::{Failure, Kind, Settings};
 use crate::orchestrate::{self, Event, State};
-use crate::store::{Entry, Store};
+use crate::store::Store;
 
 /// Go on with a run that was interrupted or waits for an answer
 #[derive(Debug, clap::Args)]
@@ -67,10 +67,7 @@ impl Session {
     /// Those of the store.
     pub fn take_in(&mut self, news: Vec<Event>) -> Result<(), Failure> {
         for event in news {
-            let mut body = serde_json::to_value(&event).unwrap_or_default();
-            let kind = body.as_object_mut().and_then(|fields| fields.remove("kind"));
-            let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
-            self.store.append_all(&self.id, &[Entry { kind: &kind, step: event.step(), body: &body }])?;
+            orchestrate::append(&self.store, &self.id, &event)?;
             self.events.push(event);
         }
         Ok(())

@@ -5,7 +5,7 @@
 //! not kept, and what is long is not kept at all.
 //! Must not know: runs, events, prompts.
 
-mod rank;
+pub mod rank;
 
 use std::sync::LazyLock;
 

@@ -28,25 +28,52 @@ pub fn words(text: &str) -> Vec<String> {
 /// Indices of the texts that share words with `query`, best first, at most `n`; equally good ones in their order.
 pub fn nearest(query: &str, texts: &[&str], n: usize) -> Vec<usize> {
     let wanted: BTreeSet<String> = words(query).into_iter().collect();
-    let split: Vec<Vec<String>> = texts.iter().map(|text| words(text)).collect();
-    let mean = split.iter().map(Vec::len).sum::<usize>() as f64 / split.len().max(1) as f64;
-    let n_with = |word: &String| split.iter().filter(|text| text.contains(word)).count() as f64;
-    let idf: BTreeMap<&String, f64> = wanted
-        .iter()
-        .map(|word| (word, n_with(word)))
-        .map(|(word, n_with)| (word, (1.0 + (split.len() as f64 - n_with + 0.5) / (n_with + 0.5)).ln()))
-        .collect();
-    let score = |text: &Vec<String>| {
-        let room = K1 * (1.0 - B + B * text.len() as f64 / mean.max(1.0));
-        let of_word = |(word, idf): (&&String, &f64)| {
-            let n_times = text.iter().filter(|other| other.as_str() == word.as_str()).count() as f64;
-            idf * n_times * (K1 + 1.0) / (n_times + room)
-        };
-        idf.iter().map(of_word).sum::<f64>()
+    let bags: Vec<Bag> = texts.iter().map(|text| words(text).into_iter().collect()).collect();
+    let mut order = ranking(wanted, &bags.iter().collect::<Vec<_>>(), B);
+    order.truncate(n);
+    order
+}
+
+/// A text as its words, with how often each stands in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bag {
+    counts: BTreeMap<String, usize>,
+    n_words: usize,
+}
+
+impl FromIterator<String> for Bag {
+    fn from_iter<I: IntoIterator<Item = String>>(words: I) -> Self {
+        let mut bag = Self::default();
+        for word in words {
+            *bag.counts.entry(word).or_insert(0) += 1;
+            bag.n_words += 1;
+        }
+        bag
+    }
+}
+
+/// Indices of the texts that have words of `query`, best first; equally good ones in their order. A word that comes twice
+/// counts twice. `b`, from 0 to 1, is how much a long text has to say more for the same score.
+pub fn ranking(query: impl IntoIterator<Item = String>, texts: &[&Bag], b: f64) -> Vec<usize> {
+    let n_words: usize = texts.iter().map(|text| text.n_words).sum();
+    let mean = n_words as f64 / texts.len().max(1) as f64;
+    let weighed = |word: String| {
+        let n_with = texts.iter().filter(|text| text.counts.contains_key(&word)).count() as f64;
+        (word, (1.0 + (texts.len() as f64 - n_with + 0.5) / (n_with + 0.5)).ln())
     };
-    let mut scored: Vec<(f64, usize)> = split.iter().map(score).zip(0..).filter(|(score, _)| *score > 0.0).collect();
+    let wanted: Vec<(String, f64)> = query.into_iter().map(weighed).collect();
+    let score = |text: &&Bag| {
+        let room = K1 * (1.0 - b + b * text.n_words as f64 / mean);
+        let of_word = |(word, weight): &(String, f64)| {
+            let n_times = text.counts.get(word).copied().unwrap_or(0) as f64;
+            weight * n_times * (K1 + 1.0) / (n_times + room)
+        };
+        wanted.iter().map(of_word).sum::<f64>()
+    };
+    // Where no text has a word, no score is a number, and none is above 0.
+    let mut scored: Vec<(f64, usize)> = texts.iter().map(score).zip(0..).filter(|(score, _)| *score > 0.0).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    scored.into_iter().take(n).map(|(_, idx)| idx).collect()
+    scored.into_iter().map(|(_, idx)| idx).collect()
 }
 
 #[cfg(test)]

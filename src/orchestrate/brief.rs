@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::word;
 use crate::tool::Workspace;
 
 /// What the goal asks for.
@@ -34,6 +35,13 @@ pub struct Brief {
 pub struct Deliverable {
     /// Relative path; `folder/*` stands for one file per item.
     pub path: String,
+}
+
+impl Brief {
+    /// The paths of the files to be written.
+    pub fn outputs(&self) -> Vec<&str> {
+        self.write.iter().map(|file| file.path.as_str()).collect()
+    }
 }
 
 /// Something that the goal asks for and that is not there.
@@ -191,7 +199,7 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
     found
 }
 
-/// Whether the `k`-th word is a verb that changes a file: one does not "add up" a file, and "the change" is a noun.
+/// Whether the `k`-th word is a verb that changes a file; one that is "added up" stays as it is.
 fn changes(words: &[String], k: usize) -> bool {
     let adds_up = words.get(k + 1).is_some_and(|word| ["up", "together", "all"].contains(&word.as_str()));
     CHANGES.contains(&words[k].as_str()) && !(words[k] == "add" && adds_up)
@@ -335,19 +343,16 @@ const POINTING: &[&str] = &[
 /// Whether a goal can be about what lies in the workspace: it points there, or has a word of it. `survey` describes what is
 /// there. A question of general knowledge does not.
 pub fn speaks_of(goal: &str, survey: &str) -> bool {
-    const STEM: usize = 6;
-    let words = |text: &str| -> BTreeSet<String> {
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3).map(str::to_lowercase).collect()
-    };
-    // "No need to look at any files" points at nothing.
-    let goal = goal.split_inclusive(['.', '?', '!']).filter(|sentence| !waives(sentence)).collect::<String>();
-    let stem = |word: &String| word.chars().take(STEM).collect::<String>();
-    let there: BTreeSet<String> = words(survey).iter().map(stem).collect();
-    let points =
-        goal.split(|c: char| !c.is_alphanumeric()).any(|word| POINTING.contains(&word.to_lowercase().as_str()));
     const COMMON: &[&str] =
         &["what", "which", "just", "answer", "many", "with", "does", "have", "tell", "that", "from", "most", "after"];
-    points || words(&goal).iter().any(|word| !COMMON.contains(&word.as_str()) && there.contains(&stem(word)))
+    // "No need to look at any files" points at nothing.
+    let goal = goal.split_inclusive(['.', '?', '!']).filter(|sentence| !waives(sentence)).collect::<String>();
+    let words: Vec<String> = word::words(&goal).collect();
+    let there: BTreeSet<String> =
+        word::words(survey).filter(|word| word.len() > 3).map(|word| word::stem(&word)).collect();
+    let is_there =
+        |word: &String| word.len() > 3 && !COMMON.contains(&word.as_str()) && there.contains(&word::stem(word));
+    word::has(&words, POINTING) || words.iter().any(is_there)
 }
 
 /// Whether a sentence says that the files do not matter.

@@ -5,6 +5,8 @@
 //! sees the demands on its own result and what holds for all.
 //! Must not know: the engine, plans, the workspace.
 
+use super::word;
+
 /// Verbs that begin a demand of their own after "and", "then" or a comma.
 const COMMANDS: &[&str] = &[
     "write",
@@ -79,16 +81,14 @@ pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
 
 /// Whether a task speaks of what is asked: it has at least half of its words.
 pub fn covers(task: &str, asked: &str) -> bool {
-    const STEM: usize = 6;
     let stems = |text: &str| -> std::collections::BTreeSet<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
         let is_of_content = |word: &String| {
             let is_verb = TELLS.contains(&word.as_str()) || QUESTIONS.contains(&word.as_str());
             word.len() > 2
                 && !is_verb
                 && !["the", "and", "also", "then", "them", "that", "are", "has"].contains(&word.as_str())
         };
-        words.filter(is_of_content).map(|word| word.chars().take(STEM).collect()).collect()
+        word::words(text).filter(is_of_content).map(|word| word::stem(&word)).collect()
     };
     let (task, asked) = (stems(task), stems(asked));
     asked.intersection(&task).count() * 2 >= asked.len()

@@ -3,6 +3,7 @@
 //!
 //! Must not know: the engine, steps, the workspace.
 
+use super::word::{has, words};
 use crate::tool::format::Format;
 
 /// The unit of a count.
@@ -62,8 +63,7 @@ const MAX_LISTED_WORDS: usize = 40;
 /// Demands that stand in the task of a step, and words listed in an input that the task or goal says have
 /// to appear. `inputs` are names and texts.
 pub fn read(task: &str, goal: &str, inputs: &[(String, String)]) -> Demand {
-    let words: Vec<String> =
-        task.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let words: Vec<String> = words(task).collect();
     let mut counts = Vec::new();
     for (i, pair) in words.windows(2).enumerate() {
         let (Some(n), Some(unit)) = (number(&pair[0]), unit(&pair[1])) else { continue };
@@ -77,32 +77,31 @@ pub fn read(task: &str, goal: &str, inputs: &[(String, String)]) -> Demand {
 }
 
 /// Counts that a goal's words about one file state of its whole text, and not of parts or items of it.
-pub fn of_whole(words: &str) -> Demand {
+pub fn of_whole(text: &str) -> Demand {
     // "a one-sentence reason" is a part of the text.
-    let words = words.replace('-', "");
-    let is_of_items = |word: &str| ["each", "every", "per", "apiece"].contains(&word.to_lowercase().as_str());
-    if words.split(|c: char| !c.is_alphanumeric()).any(is_of_items) {
+    let text = text.replace('-', "");
+    let words: Vec<String> = words(&text).collect();
+    if has(&words, &["each", "every", "per", "apiece"]) {
         return Demand::default();
     }
-    let mut demand = read(&words, "", &[]);
-    let lower = words.to_lowercase();
-    demand.counts.retain(|(bound, n, unit)| *bound != Bound::Exactly || is_of_text(&lower, *n, unit.name()));
+    let mut demand = read(&text, "", &[]);
+    demand.counts.retain(|(bound, n, unit)| *bound != Bound::Exactly || is_of_text(&words, *n, unit.name()));
     demand
 }
 
 /// Whether "of exactly four lines", "in two sentences" or the like stands there, and not "with two lines of …".
-fn is_of_text(lower: &str, n: usize, unit: &str) -> bool {
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+fn is_of_text(words: &[String], n: usize, unit: &str) -> bool {
     words.windows(2).enumerate().any(|(i, pair)| {
-        let before = words[..i].last().copied().unwrap_or_default();
-        number(pair[0]) == Some(n) && pair[1].trim_end_matches('s') == unit && ["of", "in", "exactly"].contains(&before)
+        let before = words[..i].last().map_or("", String::as_str);
+        number(&pair[0]) == Some(n)
+            && pair[1].trim_end_matches('s') == unit
+            && ["of", "in", "exactly"].contains(&before)
     })
 }
 
 /// The number of decimals that a goal wants figures rounded to, if it says so.
 pub fn decimals(text: &str) -> Option<i32> {
-    let words: Vec<String> =
-        text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let words: Vec<String> = words(text).collect();
     let speaks = words.iter().any(|word| word.starts_with("round") || word == "decimals" || word == "decimal");
     let place = |word: &str| word.starts_with("decimal") || word == "places" || word == "digits";
     let counted = words.windows(2).find(|pair| place(&pair[1])).and_then(|pair| number(&pair[0]));
@@ -147,7 +146,7 @@ pub fn csv_fault(text: &str, goal: &str) -> Option<String> {
     if let Some((i, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != first.len()) {
         return Some(format!("row {} has {} fields, the first row has {}", i + 1, row.len(), first.len()));
     }
-    let wants_header = goal.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| word.starts_with("header"));
+    let wants_header = words(goal).any(|word| word.starts_with("header"));
     let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
     (wants_header && first.iter().any(is_number))
         .then(|| "its first row has to be the header, the names of the columns".into())

@@ -20,11 +20,12 @@ mod requirement;
 mod score;
 mod stats;
 mod survey;
+mod word;
 
 pub use brief::{Brief, Deliverable, Unmet};
 pub use driver::mind::{Budget, Call, EngineMind, Mind, Reply, Thinking};
 pub use driver::planner::{Preview, chain, preview};
-pub use driver::{Error, Observer, Options, Outcome, Recollection, Run, drive, load, policy};
+pub use driver::{Error, Observer, Options, Outcome, Recollection, Run, append, drive, load, policy};
 pub use event::{Artifact, Event, Status};
 pub use machine::{Phase, Question, State, StepState};
 pub use mechanism::Mechanism;

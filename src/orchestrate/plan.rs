@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::brief::Brief;
-use super::demand;
+use super::{demand, word};
 use crate::tool::Registry;
 use crate::tool::format::{self, Format};
 use crate::types::StepId;
@@ -237,7 +237,7 @@ fn renumber(steps: &mut [Step], first: StepId) {
 /// A plan states no results: small models like to guess them, and then believe what they read. A step whose
 /// words hold numbers that the goal does not is told to do what the goal asks for, in the goal's words.
 fn tidied(mut steps: Vec<Step>, first: StepId, goal: &str) -> Vec<Step> {
-    let spelled = goal.split(|c: char| !c.is_alphanumeric()).filter_map(demand::number).map(|n| n.to_string());
+    let spelled = word::words(goal).filter_map(|word| demand::number(&word)).map(|n| n.to_string());
     let known: Vec<String> = numbers(goal).into_iter().chain(spelled).collect();
     for step in &mut steps {
         let is_guess = numbers(&step.task).iter().any(|number| !known.contains(number));

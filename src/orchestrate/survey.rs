@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::brief::Brief;
+use super::word;
 use crate::tool::table::{self, ColumnType};
 use crate::tool::workspace::{Entry, Ignored};
 use crate::tool::{Error, Workspace};
@@ -104,8 +105,10 @@ fn relevant(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Vec<Entr
 
 /// Words of three letters and more, without the plural's ending.
 fn words(text: &str) -> BTreeSet<String> {
-    let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
-    words.map(|word| word.trim_end_matches('s').to_owned()).filter(|word| word.chars().count() > 2).collect()
+    word::words(text)
+        .map(|word| word.trim_end_matches('s').to_owned())
+        .filter(|word| word.chars().count() > 2)
+        .collect()
 }
 
 fn text(lines: &[String], n_files: usize, workspace: &Workspace, brief: &Brief) -> String {

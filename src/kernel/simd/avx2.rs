@@ -300,12 +300,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn dot_rows<const BITS: u32, const M: usize>(self, mut acc: [I; M], w: &[I], x: [&[[i8; 4]]; M]) -> [I; M] {
         if BITS > 6 {
-            for (j, quad) in w.iter().enumerate() {
-                for m in 0..M {
-                    acc[m] = self.dot4::<BITS>(acc[m], *quad, x[m][j]);
-                }
-            }
-            return acc;
+            return self.dot_rows_by_dot4::<BITS, M>(acc, w, x);
         }
         let low = self.half_rows::<BITS, M>(|j| w[j].0, w.len(), x);
         let high = self.half_rows::<BITS, M>(|j| w[j].1, w.len(), x);

@@ -130,6 +130,17 @@ pub(super) trait Simd: Copy + Send + Sync {
     #[inline(always)]
     fn dot_rows<const BITS: u32, const M: usize>(
         self,
+        acc: [Self::I; M],
+        w: &[Self::I],
+        x: [&[[i8; 4]]; M],
+    ) -> [Self::I; M] {
+        self.dot_rows_by_dot4::<BITS, M>(acc, w, x)
+    }
+
+    /// [`Simd::dot_rows`] as it is defined, where there is no faster way.
+    #[inline(always)]
+    fn dot_rows_by_dot4<const BITS: u32, const M: usize>(
+        self,
         mut acc: [Self::I; M],
         w: &[Self::I],
         x: [&[[i8; 4]]; M],

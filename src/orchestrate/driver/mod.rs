@@ -153,7 +153,7 @@ impl Journal {
         if broken.is_some() {
             return;
         }
-        match append(&self.run, &event) {
+        match append(&self.run.store, &self.run.id, &event) {
             Ok(()) => {
                 // The machine first: whatever a display does, the state follows the journal.
                 let _ = self.sender.send(Message::Event(Box::new(event.clone())));
@@ -169,11 +169,15 @@ impl Journal {
     }
 }
 
-fn append(run: &Run, event: &Event) -> Result<(), store::Error> {
+/// Enters an event in the journal of a run.
+///
+/// # Errors
+/// Those of the store.
+pub fn append(store: &Store, run: &RunId, event: &Event) -> Result<(), store::Error> {
     let mut body = serde_json::to_value(event).unwrap_or_default();
     let kind = body.as_object_mut().and_then(|fields| fields.remove("kind"));
     let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or("unknown");
-    run.store.append(&run.id, kind, event.step(), &body).map(|_| ())
+    store.append(run, kind, event.step(), &body).map(|_| ())
 }
 
 /// The events of a run, as they were journaled.

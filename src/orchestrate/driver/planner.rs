@@ -13,6 +13,7 @@ use crate::orchestrate::plan::{self, MAX_STEPS, Sketch, Step};
 use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::score::Menu;
 use crate::orchestrate::survey::{Survey, survey};
+use crate::orchestrate::word::words;
 use crate::tool::{self, Registry, Workspace};
 use crate::types::{Grammar, Message, Role, Sampling, StepId};
 
@@ -172,7 +173,7 @@ fn menu<'a>(
         // These take a file as a whole: what is to be left out or put in order stays as it is.
         excluded.extend(["copy_file", "move_file", "convert"]);
     }
-    let told: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    let paths: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let repeats = !brief.folders.is_empty() || speaks_of_items(goal);
     Menu {
         registry,
@@ -186,7 +187,7 @@ fn menu<'a>(
         first: StepId(1),
         max_steps: MAX_STEPS,
         may_be_empty: outputs.is_empty(),
-        tells: outputs.is_empty() || clause::told(goal, &told).is_some(),
+        tells: outputs.is_empty() || clause::told(goal, &paths).is_some(),
         excluded: excluded.iter().map(|&tool| tool.to_owned()).collect(),
     }
 }
@@ -311,10 +312,6 @@ fn speaks_of_parts(goal: &str) -> bool {
 
 fn speaks_of_writing(goal: &str) -> bool {
     words(goal).any(|word| WRITING.contains(&word.as_str()))
-}
-
-fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase)
 }
 
 /// The first plan's conversation, and for a later round what came of it.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::brief::Brief;
 use super::clause;
 use super::demand::{self, Demand};
+use super::word;
 use crate::tool::format::{self, Format};
 use crate::tool::{Table, Value};
 use order::Order;
@@ -77,7 +78,7 @@ pub struct Entry {
 
 /// What the goal asks of `path`; nothing if it does not name it.
 pub fn of_file(goal: &str, brief: &Brief, path: &str) -> Vec<Requirement> {
-    let outputs: Vec<&str> = brief.write.iter().map(|file| file.path.as_str()).collect();
+    let outputs = brief.outputs();
     let Some(words) = clause::of_file(goal, path, &outputs).filter(|_| outputs.contains(&path)) else {
         return Vec::new();
     };
@@ -93,8 +94,7 @@ pub fn of_file(goal: &str, brief: &Brief, path: &str) -> Vec<Requirement> {
     if format::detect(path) == Some(Format::Csv) {
         add("rows of equal length with their header".into(), Want::Csv(words.clone()));
     }
-    let lower = words.to_lowercase();
-    let tones = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| TONES.contains(word));
+    let tones = word::words(&words).filter(|word| TONES.contains(&word.as_str()));
     tones.for_each(|tone| add(format!("{tone} in tone"), Want::Tone));
     found
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
+use crate::orchestrate::word::words;
 use crate::tool::Table;
 use crate::tool::format::cell_text;
 
@@ -49,12 +50,11 @@ pub enum Order {
 impl Order {
     /// The order that a goal's words ask for; `None` if they ask for none or for more than one.
     pub fn read(text: &str) -> Option<Self> {
-        let words = |sentence: &str| -> Vec<String> {
-            let words = sentence.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-            words.map(str::to_lowercase).collect()
+        let of_sentence = |sentence: &str| {
+            let words: Vec<String> = words(sentence).collect();
+            (0..words.len()).filter_map(|i| at(&words, i)).collect::<Vec<_>>()
         };
-        let of_sentence = |words: Vec<String>| (0..words.len()).filter_map(|i| at(&words, i)).collect::<Vec<_>>();
-        let mut found: Vec<Self> = text.split(['.', '!', '?', ';']).map(words).flat_map(of_sentence).collect();
+        let mut found: Vec<Self> = text.split(['.', '!', '?', ';']).flat_map(of_sentence).collect();
         found.dedup();
         (found.len() == 1).then(|| found.remove(0))
     }

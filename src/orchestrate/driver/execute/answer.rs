@@ -72,10 +72,11 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let answer = answers.join(" ");
         rows.push(Row { question: question.clone(), answer, file: "all".to_owned(), line: None });
     }
-    let texts: Vec<(&str, &str)> = documents.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect();
+    let texts = named(&documents);
+    let lines = passage::Lines::of(&texts);
     for (question, found) in plain.iter().zip(found) {
         // Models quote well and name badly: where the words come from is looked up.
-        let source = passage::source(&texts, &format!("{} {}", found.answer, found.reasoning));
+        let source = lines.source(&format!("{} {}", found.answer, found.reasoning));
         let (file, line) = source.map_or((found.file, None), |(file, line)| (file, Some(line)));
         rows.push(Row { question: (*question).clone(), answer: found.answer, file, line });
     }
@@ -282,9 +283,14 @@ fn shown(attempt: &Attempt<'_>, documents: &[Input], questions: &[&String]) -> S
     if mind.count(&whole) <= budget {
         return format!("Documents:\n{whole}");
     }
-    let texts: Vec<(&str, &str)> = documents.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect();
+    let texts = named(documents);
     let questions: Vec<&str> = questions.iter().map(|question| question.as_str()).collect();
     format!("Passages of the documents:\n{}", passage::choose(&texts, &questions, budget, |text| mind.count(text)))
+}
+
+/// Names and texts.
+fn named(documents: &[Input]) -> Vec<(&str, &str)> {
+    documents.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect()
 }
 
 #[cfg(test)]

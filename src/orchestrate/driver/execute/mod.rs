@@ -272,8 +272,8 @@ impl Attempt<'_> {
     /// The step in words, with where its result goes and what of the goal concerns it.
     fn asked(&self) -> String {
         let goal = &self.journal.run().goal;
-        let brief = self.state.brief.as_ref();
-        let outputs: Vec<&str> = brief.iter().flat_map(|brief| &brief.write).map(|file| file.path.as_str()).collect();
+        let brief = self.brief();
+        let outputs = brief.outputs();
         let task = self.step.task.trim_end_matches('.');
         match self.step.file() {
             Some(path) => {

@@ -1,16 +1,12 @@
 //! Which passages of documents speak of some questions: BM25 over paragraphs, each with its heading.
 //!
-//! Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
 //! Must not know: the engine, steps.
 
-use std::collections::BTreeMap;
+use crate::memory::rank::{self, Bag};
+use crate::orchestrate::word;
 
-/// How soon a word that is repeated in a passage counts no more.
-const K1: f64 = 1.2;
 /// How much long passages are held against their length.
 const B: f64 = 0.6;
-/// Letters of a word that are compared, so that its forms meet.
-const STEM: usize = 6;
 /// Words of a passage after which it may end.
 const PIECE_WORDS: usize = 90;
 /// Words that every question has.
@@ -23,8 +19,7 @@ struct Passage<'a> {
     file: &'a str,
     heading: &'a str,
     text: &'a str,
-    words: BTreeMap<String, usize>,
-    n_words: usize,
+    words: Bag,
 }
 
 /// The passages of `documents`, names and texts, that fit into `budget` tokens, in their order in the documents. Every
@@ -56,28 +51,29 @@ pub fn choose(documents: &[(&str, &str)], questions: &[&str], budget: usize, cou
     kept.into_iter().map(|idx| passages[idx].shown()).collect()
 }
 
-/// The document and the line, counted from 1, that has most of what `text` says; `None` if nothing of it stands anywhere.
-pub fn source(documents: &[(&str, &str)], text: &str) -> Option<(String, usize)> {
-    let passages: Vec<Passage<'_>> = documents.iter().flat_map(|(file, text)| by_line(file, text)).collect();
-    let best = *ranking(&passages, text).first()?;
-    let file = passages[best].file;
-    let line = passages[..=best].iter().filter(|passage| passage.file == file).count();
-    Some((file.to_owned(), line))
-}
+/// Documents by line, to look up where something stands.
+pub struct Lines<'a>(Vec<Passage<'a>>);
 
-fn by_line<'a>(file: &'a str, text: &'a str) -> impl Iterator<Item = Passage<'a>> {
-    text.lines().map(move |line| Passage::new(file, "", line))
+impl<'a> Lines<'a> {
+    /// The lines of `documents`, names and texts.
+    pub fn of(documents: &[(&'a str, &'a str)]) -> Self {
+        let by_line = |&(file, text): &(&'a str, &'a str)| text.lines().map(move |line| Passage::new(file, "", line));
+        Self(documents.iter().flat_map(by_line).collect())
+    }
+
+    /// The document and the line, counted from 1, that has most of what `text` says; `None` if nothing of it stands
+    /// anywhere.
+    pub fn source(&self, text: &str) -> Option<(String, usize)> {
+        let best = *ranking(&self.0, text).first()?;
+        let file = self.0[best].file;
+        let line = self.0[..=best].iter().filter(|passage| passage.file == file).count();
+        Some((file.to_owned(), line))
+    }
 }
 
 impl<'a> Passage<'a> {
     fn new(file: &'a str, heading: &'a str, text: &'a str) -> Self {
-        let mut words = BTreeMap::new();
-        let mut n_words = 0;
-        for word in stems(&format!("{heading} {text}")) {
-            *words.entry(word).or_insert(0) += 1;
-            n_words += 1;
-        }
-        Self { file, heading, text, words, n_words }
+        Self { file, heading, text, words: stems(&format!("{heading} {text}")).collect() }
     }
 }
 
@@ -122,30 +118,14 @@ fn pieces(paragraph: &str) -> Vec<&str> {
 
 /// The passages, the one that speaks most of the question first; those without any word of it are left out.
 fn ranking(passages: &[Passage<'_>], question: &str) -> Vec<usize> {
-    let mean = passages.iter().map(|passage| passage.n_words).sum::<usize>() as f64 / passages.len().max(1) as f64;
-    let wanted: Vec<(String, f64)> = stems(question)
-        .map(|word| {
-            let n_with = passages.iter().filter(|passage| passage.words.contains_key(&word)).count() as f64;
-            (word, ((passages.len() as f64 - n_with + 0.5) / (n_with + 0.5) + 1.0).ln())
-        })
-        .collect();
-    let score = |passage: &Passage<'_>| {
-        let of_word = |(word, weight): &(String, f64)| {
-            let n = passage.words.get(word).copied().unwrap_or(0) as f64;
-            weight * n * (K1 + 1.0) / (n + K1 * (1.0 - B + B * passage.n_words as f64 / mean))
-        };
-        wanted.iter().map(of_word).sum::<f64>()
-    };
-    let mut scored: Vec<(f64, usize)> = passages.iter().map(score).zip(0..).filter(|(score, _)| *score > 0.0).collect();
-    scored.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
-    scored.into_iter().map(|(_, idx)| idx).collect()
+    let bags: Vec<&Bag> = passages.iter().map(|passage| &passage.words).collect();
+    rank::ranking(stems(question), &bags, B)
 }
 
 fn stems(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .map(str::to_lowercase)
+    word::words(text)
         .filter(|word| word.chars().count() > 2 && !COMMON.contains(&word.as_str()))
-        .map(|word| word.chars().take(STEM).collect())
+        .map(|word| word::stem(&word))
 }
 
 #[cfg(test)]
@@ -173,7 +153,8 @@ mod tests {
             ("a.md", "# Hours\n\nOpen from 9.\nClosed in August."),
             ("b.md", "Visits cost 7 euro.\nThe key is with Ada Dahl."),
         ];
-        let source = |text: &str| source(&documents, text);
+        let lines = Lines::of(&documents);
+        let source = |text: &str| lines.source(text);
         assert_eq!(source("Ada Dahl keeps the key."), Some(("b.md".to_owned(), 2)));
         assert_eq!(source("It is closed in August."), Some(("a.md".to_owned(), 4)));
         assert_eq!(source("Nothing."), None);

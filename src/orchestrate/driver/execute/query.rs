@@ -10,6 +10,7 @@ use super::{Attempt, Miss};
 use crate::orchestrate::demand;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::driver::tool_deadline;
+use crate::orchestrate::word::{has, words};
 use crate::tool::query::{self, Database, TableInfo};
 use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
@@ -116,16 +117,14 @@ fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str) -> Result<Out
 fn may_group(task: &str) -> bool {
     const GROUPS: &[&str] =
         &["per", "each", "every", "by", "group", "for", "which", "most", "least", "highest", "lowest"];
-    let words: Vec<String> = task.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
-    words.iter().any(|word| GROUPS.contains(&word.as_str()) || (word.ends_with('s') && word.starts_with("total")))
+    words(task).any(|word| GROUPS.contains(&word.as_str()) || (word.ends_with('s') && word.starts_with("total")))
 }
 
 /// Whether a step's words can mean some rows of many: they say how many, or which by a superlative.
 fn asks_for_few(asked: &str) -> bool {
     const FEW: &[&str] =
         &["most", "least", "top", "first", "last", "best", "worst", "which", "who", "less", "pick", "choose"];
-    let mut words = asked.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
-    words.any(|word| FEW.contains(&word.as_str()) || word.ends_with("est") || demand::number(&word).is_some())
+    words(asked).any(|word| FEW.contains(&word.as_str()) || word.ends_with("est") || demand::number(&word).is_some())
 }
 
 /// Whether a step's words ask for some rows of a table as they are, and for nothing that is computed from them.
@@ -139,9 +138,8 @@ fn keeps_rows(task: &str) -> bool {
         "total", "totals", "sum", "average", "averages", "mean", "count", "counts", "number", "per", "each", "group",
         "column", "columns", "names", "bad",
     ];
-    let words: Vec<String> = task.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
-    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
-    has(ROWS) && has(KEPT) && !has(COMPUTED)
+    let words: Vec<String> = words(task).collect();
+    has(&words, ROWS) && has(&words, KEPT) && !has(&words, COMPUTED)
 }
 
 /// What a column of counts means, which models take for nothing but a column.
@@ -162,9 +160,9 @@ fn counting(tables: &[TableInfo]) -> String {
 
 /// Whether the step asks for a row per group, so that its result may not be cut to a few rows.
 fn speaks_of_groups(task: &str) -> bool {
-    let words: Vec<String> = task.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
-    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
-    has(&["per", "each", "every", "totals", "counts", "averages"]) && !has(&["top", "only", "which", "best", "worst"])
+    let words: Vec<String> = words(task).collect();
+    has(&words, &["per", "each", "every", "totals", "counts", "averages"])
+        && !has(&words, &["top", "only", "which", "best", "worst"])
 }
 
 /// The query as it was meant: `GROUP BY name` of a computed column that shadows a real one groups by what was

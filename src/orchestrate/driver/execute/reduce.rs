@@ -8,6 +8,7 @@ use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::Call;
+use crate::orchestrate::word;
 use crate::tool::Value;
 use crate::tool::format::number_text;
 use crate::types::Grammar;
@@ -148,8 +149,8 @@ const EMPTY_WORDS: &[&str] =
 /// The word that stands in more phrases than any other, with these phrases.
 fn shared_word(phrases: &[String]) -> Option<String> {
     let words = |phrase: &String| -> std::collections::BTreeSet<String> {
-        let words = phrase.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
-        let words = words.filter(|word| word.chars().count() > 2 && !EMPTY_WORDS.contains(&word.as_str()));
+        let words =
+            word::words(phrase).filter(|word| word.chars().count() > 2 && !EMPTY_WORDS.contains(&word.as_str()));
         words.map(|word| word.strip_suffix('s').map_or(word.clone(), str::to_owned)).collect()
     };
     let mut counts: std::collections::BTreeMap<String, Vec<&str>> = std::collections::BTreeMap::new();

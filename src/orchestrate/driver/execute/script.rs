@@ -113,8 +113,8 @@ async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
         Some(path) => format!("Print exactly the text that belongs into {path}, and nothing else; do not write files."),
         None => "Print the result with a few words that say what it is.".to_owned(),
     };
-    let steps =
-        if wants_steps(&attempt.asked()) { " Print every step of the calculation with its numbers, too." } else { "" };
+    let asked = attempt.asked();
+    let steps = if wants_steps(&asked) { " Print every step of the calculation with its numbers, too." } else { "" };
     let results = attempt.results().iter().fold(String::new(), |text, (name, _)| {
         format!("{text}The text of {name} above has to be written into the program as a string.\n")
     });
@@ -122,7 +122,7 @@ async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
         "Files:\n{}{}{results}{}\nWrite a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}{steps}",
         attempt.shown(&inputs, SHOWN),
         attempt.failures(),
-        attempt.asked(),
+        asked,
         files.first().map_or("file.txt", String::as_str),
     );
     let messages = attempt.focus("You write short, correct Python programs.", text);

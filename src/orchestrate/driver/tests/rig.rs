@@ -276,7 +276,7 @@ fn resumed(run: &Run, mut events: Vec<Event>) -> Result<Vec<Event>, Error> {
     let state = State::fold(&events);
     let reopened = state.open_questions().map(|(step, _)| Event::Reopened { step });
     for event in [Event::Resumed].into_iter().chain(reopened) {
-        append(run, &event)?;
+        append(&run.store, &run.id, &event)?;
         events.push(event);
     }
     Ok(events)
