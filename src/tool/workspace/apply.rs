@@ -25,7 +25,8 @@ pub struct Applied {
 }
 
 impl Workspace {
-    /// Makes the change, unless it is already made, and remembers that the run made it.
+    /// Makes the change, unless it is already made, and remembers that the run made it. What was there as the change wants
+    /// it does not become the run's own by that.
     ///
     /// The caller has asked [`Workspace::check`]: this keeps to the workspace but not to the [`super::Policy`].
     ///
@@ -35,30 +36,40 @@ impl Workspace {
     pub fn apply(&self, change: &Change) -> Result<Applied, Error> {
         let mut policy = self.lock();
         let to = self.resolve(change.target())?;
-        match change {
+        let is_made = match change {
             Change::Write { content, .. } => {
-                if !self.holds(&to, content.as_bytes())? {
+                let is_there = self.holds(&to, content.as_bytes())?;
+                if !is_there {
                     self.replace(&to, &mut content.as_bytes(), None)?;
                 }
+                !is_there
             }
             Change::Copy { from, .. } => {
                 let from = self.normalize(from)?;
-                if !self.same_content(&from, &to)? {
+                let is_there = self.same_content(&from, &to)?;
+                if !is_there {
                     let mut source = self.open_file(&from)?;
                     let permissions = self.stat(&from).map_err(|error| self.explain(&from, &error))?.permissions();
                     self.replace(&to, &mut source, Some(permissions))?;
                 }
+                !is_there
             }
-            Change::MakeFolder { .. } => self.make_folders(&to)?,
+            Change::MakeFolder { .. } => {
+                let is_there = self.find(&to)?.is_some();
+                self.make_folders(&to)?;
+                !is_there
+            }
             Change::Move { from, .. } => {
                 let from = self.normalize(from)?;
                 self.rename(&from, &to)?;
                 policy.rename(&from, &to);
                 return self.describe(&to);
             }
-        }
+        };
         let applied = self.describe(&to)?;
-        policy.created.insert(to);
+        if is_made {
+            policy.created.insert(to);
+        }
         Ok(applied)
     }
 

@@ -274,6 +274,18 @@ fn applies_once_and_again() {
 }
 
 #[test]
+fn an_input_that_is_written_as_it_is_stays_an_input() {
+    let fixture = fixture(Policy { yes: true, ..Policy::default() });
+    let workspace = &fixture.workspace;
+    for change in [write("a.txt", "alpha"), copy("a.txt", "a.txt"), make_folder("data")] {
+        check("as it is", workspace.check(&change), "AlreadyDone");
+        workspace.apply(&change).unwrap();
+    }
+    assert!(workspace.policy().created.is_empty());
+    check("moved", workspace.check(&rename("a.txt", "gone.txt")), "is an input file");
+}
+
+#[test]
 fn a_moved_input_stays_an_input() {
     let fixture = fixture(Policy { may_replace: set(&["a.txt", "data"]), yes: false, ..Policy::default() });
     let workspace = &fixture.workspace;
