@@ -99,6 +99,12 @@ impl<const N: usize> Fit<N> {
         }
     }
 
+    /// How far a sum of the weights may be off: a standard deviation.
+    fn doubt(&self, features: [f64; N]) -> f64 {
+        let uncertain: [f64; N] = std::array::from_fn(|i| dot(&self.spread[i], &features));
+        dot(&features, &uncertain).max(0.0).sqrt()
+    }
+
     fn predict(&self, features: [f64; N]) -> Option<f64> {
         let ms = dot(&self.weights, &features);
         (self.n_passes >= MIN_PASSES).then_some(ms).filter(|ms| *ms > 0.0)
@@ -161,11 +167,16 @@ impl Cost {
     }
 
     /// How many sequences, each with so many positions behind it, are decoded in passes that take at most twice as long as
-    /// those of one alone. Without a prediction, nothing.
+    /// those of one alone. Nothing as long as passes of one sequence alone were seen, which do not tell.
     pub fn n_abreast(&self, n_attended: usize) -> Option<usize> {
         let one = Load::default().with(1, n_attended);
         let base = self.decode_ms(one)?;
         let per_sequence = (self.decode_ms(one.with(16, n_attended))? - base) / 16.0;
+        let [tokens, attended] = Load::default().with(1, n_attended).features();
+        let doubt = self.decode.doubt([0.0, tokens, attended]);
+        if doubt > per_sequence.max(base / MAX_ABREAST as f64) / 2.0 {
+            return None;
+        }
         Some((base / per_sequence.max(base / MAX_ABREAST as f64)) as usize + 1)
     }
 
@@ -203,6 +214,9 @@ mod tests {
     #[test]
     fn as_many_sequences_run_abreast_as_double_the_time_of_one() {
         assert_eq!(Cost::default().n_abreast(500), None);
+        let mut alone = Cost::default();
+        (0..100).for_each(|i| alone.observe(Load::default().with(1, 500 + i), Load::default(), 50.0));
+        assert_eq!(alone.n_abreast(500), None, "only passes of one");
         // 42 ms and 0.05 ms for the first, 2.05 ms for every other.
         let n = fitted(400, usize::MAX).n_abreast(500).unwrap();
         assert!((19..=24).contains(&n), "{n}");
