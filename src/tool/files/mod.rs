@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::call::{Arguments, count, existing_path, new_path, schema, text, tool};
-use super::workspace::{LIST_LIMIT, decode};
+use super::workspace::{Entry, LIST_LIMIT, decode};
 use super::{Change, Context, Effect, Error, Output, Spec, Table, Tool, Value, Workspace};
 
 /// Most bytes of text that one call of `read_file` returns.
@@ -32,12 +32,19 @@ pub fn tools() -> Vec<Arc<dyn Tool>> {
 fn list_spec() -> Spec {
     Spec {
         name: "list_files",
-        description: "Lists the files below a folder as a table of path, bytes and modified. Use it to learn which files there are.",
+        description: "Lists the files below a folder as a table: their paths and sizes, or their titles, lines or words. Use it to learn which files there are.",
         schema: schema(
             0,
             &[
                 ("folder", existing_path("folder to list; everything if left out")),
                 ("pattern", text(100, "only names or paths like this, e.g. *.csv or notes/**/*.md")),
+                (
+                    "show",
+                    text(
+                        60,
+                        "columns besides the path, of bytes, modified, title, lines, words; the first two if left out",
+                    ),
+                ),
             ],
         ),
         effects: &[Effect::Reads],
@@ -52,16 +59,52 @@ fn list(arguments: &Arguments<'_>, context: &Context<'_>) -> Result<Output, Erro
     if entries.len() >= LIST_LIMIT {
         notes.push(format!("only the first {LIST_LIMIT} files and folders are listed; name a folder or a pattern"));
     }
-    let rows: Vec<Vec<Json>> = entries
-        .into_iter()
-        .filter(|entry| !entry.is_folder)
-        .map(|entry| vec![entry.path.into(), entry.bytes.into(), date_time(entry.modified_ms).into()])
-        .collect();
+    let shown = shown(arguments.find_text("show")?.unwrap_or("bytes, modified"))?;
+    let cells = |entry: Entry| {
+        let texts = ["title", "lines", "words"].iter().any(|name| shown.contains(name));
+        let text = if texts { context.workspace.read_text(&entry.path).ok() } else { None };
+        let own = shown.iter().map(|column| cell(column, &entry, text.as_deref()));
+        std::iter::once(entry.path.as_str().into()).chain(own).collect::<Vec<Json>>()
+    };
+    let rows: Vec<Vec<Json>> = entries.into_iter().filter(|entry| !entry.is_folder).map(cells).collect();
     if let (true, Some(pattern)) = (rows.is_empty(), pattern) {
         notes.push(format!("no file is named like {pattern}"));
     }
-    let columns = ["path", "bytes", "modified"].map(str::to_owned).to_vec();
+    let columns = std::iter::once("path").chain(shown).map(str::to_owned).collect();
     Ok(Output { value: Value::Table(Table { columns, rows }), changes: Vec::new(), notes })
+}
+
+/// What a list of files can tell of each besides its path.
+const SHOWN: [&str; 5] = ["bytes", "modified", "title", "lines", "words"];
+
+/// The columns that a list of names means, in its order.
+fn shown(names: &str) -> Result<Vec<&'static str>, Error> {
+    let names = names.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty() && *name != "path");
+    let column = |name: &str| {
+        let unknown = || Error::Arguments(format!("list_files shows no {name:?}; it shows {}", SHOWN.join(", ")));
+        SHOWN.iter().find(|column| **column == name).copied().ok_or_else(unknown)
+    };
+    names.map(column).collect()
+}
+
+/// One fact of a file; `null` where it is of a text and the file is none.
+fn cell(column: &str, entry: &Entry, text: Option<&str>) -> Json {
+    match (column, text) {
+        ("bytes", _) => entry.bytes.into(),
+        ("modified", _) => date_time(entry.modified_ms).into(),
+        ("title", Some(text)) => title(text).into(),
+        ("lines", Some(text)) => text.lines().count().into(),
+        ("words", Some(text)) => text.split_whitespace().count().into(),
+        _ => Json::Null,
+    }
+}
+
+/// The first heading of a text, else its first line.
+fn title(text: &str) -> &str {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.clone().next().unwrap_or_default();
+    let heading = lines.find(|line| line.starts_with('#')).unwrap_or(first);
+    heading.trim_start_matches('#').trim()
 }
 
 /// Milliseconds since 1970 as `2025-03-01 14:30:05` in universal time.

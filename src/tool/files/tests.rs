@@ -34,6 +34,14 @@ fn lists() {
     ] {
         assert_eq!(paths(arguments.clone()), want, "{arguments}");
     }
+    let facts = "path,title,lines,words\nnotes/b.md,B,2,3\nnotes/deep/c.md,,0,0\n";
+    check(&workspace, "list_files", json!({"folder": "notes", "show": "title, lines,words"}), facts);
+    check(
+        &workspace,
+        "list_files",
+        json!({"show": "age"}),
+        "!list_files shows no \"age\"; it shows bytes, modified, title, lines, words",
+    );
     check(&workspace, "list_files", json!({"folder": "note"}), "!note does not exist; did you mean notes?");
     assert_eq!(super::date_time(1_740_839_405_000), "2025-03-01 14:30:05");
 }
