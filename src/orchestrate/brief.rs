@@ -377,10 +377,16 @@ const EVERY: &[&str] = &["each", "every", "per", "all", "them"];
 
 /// Folders that the goal may want to receive one file per item: `summaries` in "each … to summaries".
 fn folders(goal: &str) -> Vec<String> {
-    let words: Vec<String> = goal.split_whitespace().map(|word| trim_word(word).to_lowercase()).collect();
+    let written: Vec<&str> = goal.split_whitespace().collect();
+    let words: Vec<String> = written.iter().map(|word| trim_word(word).to_lowercase()).collect();
     if !words.iter().any(|word| EVERY.contains(&word.as_str())) {
         return Vec::new();
     }
+    // "to full euros", "in the Python files": what a noun follows is no name.
+    let stands_alone = |i: usize| {
+        let next = words.get(i + 1).map_or("", String::as_str);
+        next.is_empty() || written[i].ends_with([',', '.', ';', ':', '?', '!', ')']) || JOINING.contains(&next)
+    };
     let mut folders = Vec::new();
     for (i, word) in words.iter().enumerate().skip(1) {
         let before = words[..i].iter().rev().find(|word| !["the", "a", "new"].contains(&word.as_str()));
@@ -390,12 +396,18 @@ fn folders(goal: &str) -> Vec<String> {
         let like_a_name = named.len() > 2 && named.chars().all(|c| c.is_ascii_alphanumeric() || "_-/".contains(c));
         let followed = words.get(i + 1).is_some_and(|word| word == "folder" || word == "directory");
         let known = folders.iter().any(|folder| folder == named);
-        if (announced || followed) && like_a_name && !NOT_FOLDERS.contains(&named) && !known {
+        if (followed || (announced && stands_alone(i))) && like_a_name && !NOT_FOLDERS.contains(&named) && !known {
             folders.push(named.to_owned());
         }
     }
     folders
 }
+
+/// Words that can follow the name of a folder.
+const JOINING: &[&str] = &[
+    "and", "then", "or", "but", "with", "under", "using", "by", "as", "for", "from", "where", "while", "so", "which",
+    "into", "to", "in", "keeping", "each", "one", "is", "are", "that", "has", "have",
+];
 
 /// Words that follow a preposition and name no folder.
 const NOT_FOLDERS: &[&str] = &[
@@ -514,6 +526,23 @@ mod tests {
             ("What is the tallest mountain? No need to look at any files, just answer.", false),
         ] {
             assert_eq!(speaks_of(goal, survey), want, "{goal}");
+        }
+    }
+
+    #[test]
+    fn folders_for_a_file_per_item_are_found() {
+        for (goal, want) in [
+            (
+                "Translate each note in notes, saved under the same name in briefs, and count them.",
+                &["notes", "briefs"][..],
+            ),
+            ("Save a summary of every file to the folder short.", &["short"]),
+            ("Put one line per day into the summaries folder.", &["summaries"]),
+            ("Divide it by the members, each pays the same, rounded up to full euros.", &[]),
+            ("Collect every FIXME in the Python files below src into fixmes.md.", &[]),
+            ("Save the notes in short.", &[]),
+        ] {
+            assert_eq!(folders(goal), want, "{goal}");
         }
     }
 

@@ -48,6 +48,10 @@ const COMMANDS: &[&str] = &[
 /// Words by which a demand is to be told, and those that do so with "me" or "us" alone: one answers questions in a file.
 const TELLS: &[&str] = &["tell", "say", "let", "name"];
 const TELLS_ME: &[&str] = &["answer", "report", "show", "give"];
+/// Words that stand for what the words before them speak of.
+const REFERRING: &[&str] = &[
+    "it", "them", "this", "that", "these", "those", "answer", "answers", "result", "results", "list", "names", "their",
+];
 /// Words with which a question begins.
 const QUESTIONS: &[&str] = &["what", "which", "who", "whom", "whose", "where", "when", "why", "how"];
 
@@ -72,11 +76,94 @@ pub fn of_file(goal: &str, path: &str, outputs: &[&str]) -> Option<String> {
     Some(kept.collect::<Vec<_>>().join(" "))
 }
 
-/// The words of the goal that ask to be told something and name no file that is to be written; `None` without any.
+/// The words of the goal that ask to be told something and name no file that is to be written; `None` without any. A
+/// question whose answer the next words want to have in a file is asked for that file.
 pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
-    let is_free = |part: &&Part<'_>| part.is_told && !outputs.iter().any(|path| names(part.text, path));
-    let told: Vec<&str> = parts(goal).iter().filter(is_free).map(|part| part.text).collect();
+    let parts = parts(goal);
+    let is_of_file = |part: &Part<'_>| outputs.iter().any(|path| names(part.text, path));
+    let is_free = |(i, part): &(usize, &Part<'_>)| part.is_told && !is_of_file(part) && !is_saved(&parts, *i, outputs);
+    let told: Vec<&str> = parts.iter().enumerate().filter(is_free).map(|(_, part)| part.text).collect();
     (!told.is_empty()).then(|| told.join(" "))
+}
+
+/// What a step is to do whose result is told: the planner's task, or the goal's words where the task misses them.
+pub fn task_to_tell(goal: &str, outputs: &[&str], task: &str) -> String {
+    told(goal, outputs).filter(|told| !covers(task, told)).unwrap_or_else(|| task.to_owned())
+}
+
+/// The goal without the questions whose answers it wants to have in a file, and without the words that say so: what a
+/// step has to know whose result is told.
+pub fn without_saved_questions(goal: &str, outputs: &[&str]) -> String {
+    let parts = parts(goal);
+    let is_kept = |i: &usize| !is_saved(&parts, *i, outputs) && !(*i > 0 && is_saved(&parts, i - 1, outputs));
+    (0..parts.len()).filter(is_kept).map(|i| parts[i].text).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the `i`-th part is a question that the next one answers with a file.
+fn is_saved(parts: &[Part<'_>], i: usize, outputs: &[&str]) -> bool {
+    let is_of_file = |part: &&Part<'_>| outputs.iter().any(|path| names(part.text, path));
+    let refers = |next: &Part<'_>| word::has(&word::words(next.text).take(4).collect::<Vec<_>>(), REFERRING);
+    parts[i].text.ends_with('?') && parts.get(i + 1).filter(is_of_file).is_some_and(refers)
+}
+
+/// The questions that a goal asks, direct and indirect ones, each by itself: "find out who pays, when it is due and whether
+/// tips are allowed" asks three.
+pub fn questions(goal: &str) -> Vec<String> {
+    sentences(goal).into_iter().flat_map(|sentence| of_sentence(&sentence)).collect()
+}
+
+/// The sentences of a goal as words.
+fn sentences(goal: &str) -> Vec<Vec<&str>> {
+    let mut sentences = vec![Vec::new()];
+    for word in goal.split_whitespace() {
+        sentences.last_mut().expect("there is always one").push(word);
+        if word.ends_with(['.', '!', '?', ';']) {
+            sentences.push(Vec::new());
+        }
+    }
+    sentences
+}
+
+fn of_sentence(words: &[&str]) -> Vec<String> {
+    const PREPOSITIONS: &[&str] = &["on", "at", "in", "by", "from", "for", "to", "with", "until", "of", "since"];
+    /// Words after which a question can begin.
+    const OPENING: &[&str] = &["and", "or", "out", "me", "us", "know", "say", "answer", "questions", "question"];
+    /// Words that speak of what an earlier question is about.
+    const BACK: &[&str] = &["it", "its", "they", "them", "their", "he", "she", "his", "her", "this", "that", "there"];
+    let asks = |i: usize| words.get(i).is_some_and(|word| is_question_word(&plain(word)));
+    let opens =
+        |i: usize| i == 0 || words[i - 1].ends_with([',', ':', ';']) || OPENING.contains(&plain(words[i - 1]).as_str());
+    let begins = |i: usize| opens(i) && (asks(i) || (PREPOSITIONS.contains(&plain(words[i]).as_str()) && asks(i + 1)));
+    let starts: Vec<usize> = (0..words.len()).filter(|&i| begins(i)).collect();
+    let mut found: Vec<String> = Vec::new();
+    let mut first = match starts.first() {
+        Some(first) => *first,
+        None => return found,
+    };
+    for end in starts[1..].iter().copied().chain([words.len()]) {
+        let refers = end < words.len() && {
+            let next = starts.iter().copied().find(|&start| start > end).unwrap_or(words.len());
+            words[end..next].iter().any(|word| BACK.contains(&plain(word).as_str())) && plain(words[end - 1]) == "and"
+        };
+        // "when and where is it" is one, and so is "who pays and how much does it cost".
+        if end - first < MIN_QUESTION || refers {
+            continue;
+        }
+        let text = words[first..end].join(" ");
+        let text = text.trim_end_matches(|c: char| ",.:;!? ".contains(c));
+        let text = text.strip_suffix(" and").unwrap_or(text).trim_end_matches(',');
+        let mut letters = text.chars();
+        found.extend(letters.next().map(|head| format!("{}{}?", head.to_uppercase(), letters.as_str())));
+        first = end;
+    }
+    found
+}
+
+/// Words of the shortest question.
+const MIN_QUESTION: usize = 3;
+
+fn is_question_word(word: &str) -> bool {
+    QUESTIONS.contains(&word) || word == "whether"
 }
 
 /// Whether a task speaks of what is asked: it has at least half of its words.
@@ -94,8 +181,13 @@ pub fn covers(task: &str, asked: &str) -> bool {
     asked.intersection(&task).count() * 2 >= asked.len()
 }
 
+/// Whether one demand of the goal names both files, and so means them together.
+pub fn names_together(goal: &str, path: &str, other: &str) -> bool {
+    parts(goal).iter().any(|part| names(part.text, path) && names(part.text, other))
+}
+
 /// Whether a text names a file, or the folder of `folder/*`.
-fn names(text: &str, path: &str) -> bool {
+pub fn names(text: &str, path: &str) -> bool {
     let name = path.trim_end_matches("/*");
     text.match_indices(name).any(|(at, _)| {
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
@@ -188,12 +280,38 @@ mod tests {
     }
 
     #[test]
+    fn every_question_of_a_goal_is_found_by_itself() {
+        for (goal, want) in [
+            (
+                "Read m.md and tell me: who buys the mower and how much may it cost, when and where is the next meeting, \
+                 and who takes over the bees? Write the answers to a.md.",
+                &[
+                    "Who buys the mower and how much may it cost?",
+                    "When and where is the next meeting?",
+                    "Who takes over the bees?",
+                ][..],
+            ),
+            (
+                "From the notes, find out how long the notice is, on which day the rent is due and whether pets are allowed.",
+                &["How long the notice is?", "On which day the rent is due?", "Whether pets are allowed?"],
+            ),
+            ("What is the mean delay? Save it to a.md.", &["What is the mean delay?"]),
+            ("Choose the room which costs least. Tell me its name.", &[]),
+        ] {
+            assert_eq!(questions(goal), want, "{goal}");
+        }
+    }
+
+    #[test]
     fn a_question_belongs_to_the_file_that_its_answer_is_saved_in() {
         let goal = "What is the mean delay of each line? Save it to mean.json. Which line is the slowest?";
         assert_eq!(
             of_file(goal, "mean.json", &["mean.json"]).as_deref(),
             Some("What is the mean delay of each line? Save it to mean.json.")
         );
+        assert_eq!(told(goal, &["mean.json"]).as_deref(), Some("Which line is the slowest?"));
+        assert_eq!(without_saved_questions(goal, &["mean.json"]), "Which line is the slowest?");
+        assert_eq!(told("Who is oldest? Write a poem to p.txt.", &["p.txt"]).as_deref(), Some("Who is oldest?"));
         assert_eq!(told("Write a poem to p.txt.", &["p.txt"]), None);
         assert_eq!(told("Report the sums in p.txt.", &["p.txt"]), None);
         assert_eq!(told("Read h.md, and answer the questions in q.txt from it. Write them to a.md.", &["a.md"]), None);

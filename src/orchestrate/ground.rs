@@ -17,6 +17,19 @@ pub fn foreign(text: &str, known: &str) -> Vec<String> {
         .collect()
 }
 
+/// The figures with decimals in a query or a program that `known` has neither as they are nor as percentages.
+pub fn made_up(code: &str, known: &str) -> Vec<String> {
+    let known = numbers(known);
+    let is_known = |number: f64| {
+        let forms = [number, number * 100.0, (1.0 - number) * 100.0, (number - 1.0) * 100.0];
+        forms.iter().any(|form| known.iter().any(|other| (other - form).abs() < 1e-9))
+    };
+    let is_figure = |part: &&str| part.contains('.') && !part.ends_with('.') && !part.starts_with('.');
+    let parts = code.split(|c: char| !c.is_ascii_digit() && c != '.').filter(is_figure);
+    let foreign = parts.filter(|part| part.parse().is_ok_and(|number: f64| number.fract() != 0.0 && !is_known(number)));
+    foreign.map(str::to_owned).collect()
+}
+
 /// The text without the bullets and numbers that lists are marked with.
 fn without_markers(text: &str) -> String {
     let is_marker = |c: char| c.is_ascii_digit() || c == '.' || c == ')' || c == '-' || c == '*' || c == '•';
@@ -82,6 +95,13 @@ mod tests {
         ] {
             assert_eq!(foreign(text, known), want, "{text}");
         }
+    }
+
+    #[test]
+    fn figures_that_are_computed_with_are_held_against_the_goal() {
+        let known = "a discount of 5 percent, VAT of 21 percent, 2.50 euro per hour";
+        assert!(made_up("SELECT x * 0.95 * 1.21, ROUND(y * 2.5, 2), 100.0 * z FROM t.u;", known).is_empty());
+        assert_eq!(made_up("SELECT area * 0.15 FROM flats;", known), ["0.15"]);
     }
 
     #[test]

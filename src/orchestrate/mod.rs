@@ -8,7 +8,9 @@
 
 mod brief;
 mod clause;
+mod damage;
 mod demand;
+mod double;
 mod driver;
 mod event;
 mod ground;

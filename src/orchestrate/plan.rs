@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::brief::Brief;
-use super::{demand, word};
+use super::{clause, demand, requirement, word};
 use crate::tool::Registry;
 use crate::tool::format::{self, Format};
 use crate::types::StepId;
@@ -232,11 +232,79 @@ fn renumber(steps: &mut [Step], first: StepId) {
     }
 }
 
+/// Whether a step makes a row of certain fields for every document: that is read, document by document, and neither listed
+/// nor parsed.
+fn is_row_per_document(step: &Step, brief: &Brief, goal: &str) -> bool {
+    let is_of_texts =
+        |path: &str| path.ends_with('/') || matches!(format::detect(path), Some(Format::Text | Format::MarkdownTable));
+    let speaks_of_each = word::words(goal).any(|word| ["each", "every", "all"].contains(&word.as_str()));
+    let is_of_documents = step.needs().is_empty() && step.paths().next().is_some() && step.paths().all(is_of_texts);
+    let has_fields = || step.file().is_some_and(|path| requirement::fields(goal, brief, path).is_some());
+    ["list_files", "script", "write"].contains(&step.tool.as_str()) && speaks_of_each && is_of_documents && has_fields()
+}
+
+/// Gives a computation the files that the goal names in one breath with its sources where it speaks of its result, and
+/// that the planner forgot: what stands in them would have to be made up. A query cannot read texts, a program can.
+fn add_named_sources(step: &mut Step, brief: &Brief, goal: &str) {
+    let is_computation = ["query_table", "script"].contains(&step.tool.as_str()) && step.needs().is_empty();
+    let outputs = brief.outputs();
+    let Some(own) = step.file().filter(|_| is_computation).and_then(|path| clause::of_file(goal, path, &outputs))
+    else {
+        return;
+    };
+    let is_read =
+        |path: &str| step.paths().any(|source| source == path || (source.ends_with('/') && path.starts_with(source)));
+    let named = brief.named.iter().filter(|path| !outputs.contains(&path.as_str()) && clause::names(&own, path));
+    let is_meant = |path: &&String| step.paths().any(|source| clause::names_together(goal, source, path));
+    let forgotten: Vec<String> = named.filter(|path| !is_read(path)).filter(is_meant).cloned().collect();
+    let is_text = |path: &String| matches!(format::detect(path), None | Some(Format::Text | Format::MarkdownTable));
+    if step.tool == "query_table" && forgotten.iter().any(is_text) {
+        step.tool = "script".into();
+    }
+    step.from.extend(forgotten);
+}
+
+/// Whether a step that is to write what it does not know yet has questions to answer instead: the goal asks some, and does
+/// not ask for prose.
+fn asks_documents(step: &Step, goal: &str) -> bool {
+    const PROSE: &[&str] = &[
+        "letter",
+        "mail",
+        "poem",
+        "story",
+        "summary",
+        "summarize",
+        "summarise",
+        "notice",
+        "speech",
+        "translate",
+        "describe",
+        "explain",
+        "essay",
+        "draft",
+        "report",
+    ];
+    let is_prose = word::words(goal).any(|word| PROSE.contains(&word.as_str()));
+    step.tool == "write"
+        && step.each.is_none()
+        && step.paths().next().is_some()
+        && !is_prose
+        && !clause::questions(goal).is_empty()
+}
+
+/// The folder that all of the sources lie in, if the goal speaks of it.
+fn whole_folder(from: &[String], goal: &str) -> Option<Vec<String>> {
+    let folder = from.first()?.rsplit_once('/')?.0;
+    let is_named = word::words(goal).any(|word| Some(word.as_str()) == folder.rsplit('/').next());
+    let is_inside = |path: &String| path.starts_with(&format!("{folder}/"));
+    (is_named && from.iter().all(is_inside)).then(|| vec![format!("{folder}/")])
+}
+
 /// Steps as they will be carried out. What becomes of a step depends on those before it alone.
 ///
 /// A plan states no results: small models like to guess them, and then believe what they read. A step whose
 /// words hold numbers that the goal does not is told to do what the goal asks for, in the goal's words.
-fn tidied(mut steps: Vec<Step>, first: StepId, goal: &str) -> Vec<Step> {
+fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec<Step> {
     let spelled = word::words(goal).filter_map(|word| demand::number(&word)).map(|n| n.to_string());
     let known: Vec<String> = numbers(goal).into_iter().chain(spelled).collect();
     for step in &mut steps {
@@ -246,6 +314,14 @@ fn tidied(mut steps: Vec<Step>, first: StepId, goal: &str) -> Vec<Step> {
                 Some(path) => format!("what the goal wants to have in {path}"),
                 None => "what the goal asks to be told".to_owned(),
             };
+        }
+        add_named_sources(step, brief, goal);
+        if is_row_per_document(step, brief, goal) {
+            step.tool = "answer".into();
+        }
+        if is_guess && asks_documents(step, goal) {
+            step.tool = "answer".into();
+            step.from = whole_folder(&step.from, goal).unwrap_or_else(|| std::mem::take(&mut step.from));
         }
         let mut seen = std::collections::BTreeSet::new();
         step.from.retain(|source| seen.insert(source.clone()));
@@ -257,10 +333,25 @@ fn tidied(mut steps: Vec<Step>, first: StepId, goal: &str) -> Vec<Step> {
     steps
 }
 
-/// The steps of a plan as they will be carried out. A file that the goal asks for and no step writes gets a last
-/// `write` step over all results.
+/// Of every step, whether anything comes of it: a file, a change, a word to the person, or what such a step needs. Small
+/// models like to plan steps that prepare what nobody asks for again, and programs that work on a file once more which a
+/// step has made.
+fn is_of_use(steps: &[Step]) -> Vec<bool> {
+    let mut is_of_use = vec![false; steps.len()];
+    for (k, step) in steps.iter().enumerate().rev() {
+        let is_once_more = step.tool == "script" && steps[..k].iter().any(|earlier| earlier.file().is_some());
+        let acts = writes_by_itself(&step.tool) && !is_once_more;
+        let has_effect = step.target != LATER || acts || ["ask", "goal"].contains(&&*step.tool);
+        let is_needed = || (k + 1..steps.len()).any(|next| is_of_use[next] && steps[next].needs().contains(&step.id));
+        is_of_use[k] = has_effect || is_needed();
+    }
+    is_of_use
+}
+
+/// The steps of a plan as they will be carried out: those of which something comes, unless nothing would be left. A file
+/// that the goal asks for and no step writes gets a last `write` step over all results.
 pub fn settle(steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec<Step> {
-    let mut steps = tidied(steps, first, goal);
+    let mut steps = tidied(steps, brief, first, goal);
     for wanted in &brief.write {
         let written = |step: &Step| step.file() == Some(wanted.path.as_str()) || writes_by_itself(&step.tool);
         if steps.is_empty() || steps.iter().any(written) {
@@ -277,13 +368,61 @@ pub fn settle(steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
             arguments: None,
         });
     }
+    steps.extend(untold(&steps, brief, goal));
+    let mut kept = is_of_use(&steps).into_iter();
+    if kept.clone().any(|is_of_use| is_of_use) {
+        steps.retain(|_| kept.next() == Some(true));
+        renumber(&mut steps, first);
+    }
     steps
+}
+
+/// A last step for what the goal asks to be told and no step is there to tell, from the rows that the last computation
+/// gives or chooses from. Without it the answer would have to be guessed.
+fn untold(steps: &[Step], brief: &Brief, goal: &str) -> Option<Step> {
+    const FIGURES: &[&str] = &[
+        "total",
+        "sum",
+        "together",
+        "altogether",
+        "average",
+        "mean",
+        "many",
+        "number",
+        "count",
+        "most",
+        "least",
+        "much",
+    ];
+    let told = clause::told(goal, &brief.outputs())?;
+    let words: Vec<String> = word::words(&told).collect();
+    let is_figure = word::has(&words, FIGURES) || words.iter().any(|word| word.len() > 4 && word.ends_with("est"));
+    let of = steps.iter().rfind(|step| step.file().is_some())?;
+    let is_of_rows = matches!(of.file().and_then(format::detect), Some(Format::Csv | Format::Tsv));
+    let from = match of.tool.as_str() {
+        // What is told of rows that were chosen may stand in columns that were not.
+        "query_table" if !word::has(&words, &["why", "explain", "reason", "because"]) => of.from.clone(),
+        "script" if is_of_rows && is_figure => Vec::new(),
+        _ => return None,
+    };
+    let is_told = steps.iter().any(|step| step.target == REPLY);
+    (!is_told).then(|| Step {
+        id: StepId(steps[0].id.0 + steps.len() as u32),
+        target: REPLY.into(),
+        task: told,
+        tool: "query_table".into(),
+        from: from.into_iter().chain([of.id.to_string()]).collect(),
+        each: None,
+        form: None,
+        arguments: None,
+    })
 }
 
 /// Follows a plan while it is being written, and gives out its steps as they are whole.
 #[derive(Debug)]
 pub struct Sketch<'a> {
     first: StepId,
+    brief: &'a Brief,
     goal: &'a str,
     /// Bytes of the text up to the last whole step.
     n_read: usize,
@@ -292,11 +431,12 @@ pub struct Sketch<'a> {
 
 impl<'a> Sketch<'a> {
     /// Of a plan whose steps are numbered from `first`.
-    pub fn new(first: StepId, goal: &'a str) -> Self {
-        Self { first, goal, n_read: 0, n_given: 0 }
+    pub fn new(first: StepId, brief: &'a Brief, goal: &'a str) -> Self {
+        Self { first, brief, goal, n_read: 0, n_given: 0 }
     }
 
-    /// The steps that became whole since the last call, as [`settle`] will leave them; `text` is the plan so far.
+    /// The steps that became whole since the last call, as [`settle`] will leave them; `text` is the plan so far. A step
+    /// that only later ones can need is held back, with all that follow it, until one is there that does.
     pub fn take(&mut self, text: &str) -> Vec<Step> {
         let Some(end) = text.rfind('}').map(|brace| brace + 1).filter(|end| *end > self.n_read) else {
             return Vec::new();
@@ -307,7 +447,8 @@ impl<'a> Sketch<'a> {
             return Vec::new();
         };
         self.n_read = end;
-        let mut steps = tidied(steps, self.first, self.goal);
+        let mut steps = tidied(steps, self.brief, self.first, self.goal);
+        steps.truncate(is_of_use(&steps).iter().take_while(|is_of_use| **is_of_use).count());
         let fresh = steps.split_off(self.n_given.min(steps.len()));
         self.n_given += fresh.len();
         fresh
@@ -339,22 +480,106 @@ pub fn tree(steps: &[Step]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn steps_are_given_out_as_their_objects_close() {
-        let text = r#"{"steps":[{"for":"later","do":"a } b","tool":"answer","from":["a.md"]},{"for":"reply","do":"no file","tool":"write","from":[]},{"for":"x.md","do":"it","tool":"script","from":["$1"],"arguments":{"code":"{}"}}]}"#;
+    /// Byte by byte: where how many steps were given out, and the whole plan.
+    fn followed(text: &str) -> (Vec<(usize, usize)>, Vec<String>) {
         let whole = settle(parse(text, StepId(4)).unwrap(), &Brief::default(), StepId(4), "goal");
-        let mut sketch = Sketch::new(StepId(4), "goal");
+        let brief = Brief::default();
+        let mut sketch = Sketch::new(StepId(4), &brief, "goal");
         let mut given = Vec::new();
         for end in 0..=text.len() {
             let steps = sketch.take(&text[..end]);
-            if let Some(step) = steps.first() {
-                given.push((end, step.target.clone()));
+            if !steps.is_empty() {
+                given.push((end, steps.len()));
             }
             assert!(steps.iter().all(|step| whole.contains(step)), "{steps:?}");
         }
+        assert_eq!(sketch.take(text), []);
+        (given, whole.iter().map(|step| format!("{} {} {:?}", step.id, step.target, step.from)).collect())
+    }
+
+    #[test]
+    fn steps_are_given_out_as_their_objects_close() {
+        let text = r#"{"steps":[{"for":"a.md","do":"a } b","tool":"answer","from":["a.md"]},{"for":"reply","do":"no file","tool":"write","from":[]},{"for":"x.md","do":"it","tool":"script","from":["$1"],"arguments":{"code":"{}"}}]}"#;
         let ends: Vec<usize> =
             [r#"["a.md"]}"#, r#"{"code":"{}"}}"#].map(|end| text.find(end).unwrap() + end.len()).to_vec();
-        assert_eq!(given, [(ends[0], "later".to_owned()), (ends[1], "x.md".to_owned())]);
-        assert_eq!(sketch.take(text), []);
+        assert_eq!(followed(text).0, [(ends[0], 1), (ends[1], 1)]);
+    }
+
+    #[test]
+    fn a_file_that_the_goal_names_for_a_result_is_read_for_it() {
+        let files = ["flats.csv", "total.txt", "other.csv"].map(str::to_owned);
+        let goal = "Share the total in total.txt by the area in flats.csv and write it to costs.csv.";
+        let brief = super::super::brief::read(goal, &files);
+        let settled = |tool: &str, from: &str| {
+            let text = format!(r#"{{"steps":[{{"for":"costs.csv","do":"costs","tool":"{tool}","from":[{from}]}}]}}"#);
+            let steps = settle(parse(&text, StepId(1)).unwrap(), &brief, StepId(1), goal);
+            format!("{} {}", steps[0].tool, steps[0].from.join(" "))
+        };
+        assert_eq!(settled("query_table", "\"flats.csv\""), "script flats.csv total.txt");
+        assert_eq!(settled("query_table", "\"total.txt\""), "query_table total.txt flats.csv");
+        assert_eq!(settled("script", "\"flats.csv\",\"total.txt\""), "script flats.csv total.txt");
+        assert_eq!(settled("write", "\"flats.csv\""), "write flats.csv");
+        assert_eq!(settled("query_table", "\"other.csv\""), "query_table other.csv");
+    }
+
+    #[test]
+    fn a_row_per_document_is_read_from_it() {
+        let settled = |goal: &str, from: &str| {
+            let brief = super::super::brief::read(goal, &[]);
+            let text = format!(r#"{{"steps":[{{"for":"o.csv","do":"rows","tool":"list_files","from":["{from}"]}}]}}"#);
+            settle(parse(&text, StepId(1)).unwrap(), &brief, StepId(1), goal).remove(0).tool
+        };
+        let goal = "For each mail in inbox write who sent it to o.csv with the columns file and sender.";
+        assert_eq!(
+            (settled(goal, "inbox/"), settled(goal, "mails.csv")),
+            ("answer".to_owned(), "list_files".to_owned())
+        );
+        assert_eq!(settled("List the path of every file in inbox in o.csv.", "inbox/"), "list_files");
+    }
+
+    #[test]
+    fn questions_that_were_guessed_are_asked_of_the_documents() {
+        let settled = |goal: &str| {
+            let text =
+                r#"{"steps":[{"for":"b.md","do":"deposit 150, key: Ole","tool":"write","from":["rules/boat.md"]}]}"#;
+            let steps = settle(parse(text, StepId(1)).unwrap(), &Brief::default(), StepId(1), goal);
+            (steps[0].tool.clone(), steps[0].from.clone())
+        };
+        let asked = "According to the files in rules, how much is the deposit, and who has the key? Put it into b.md.";
+        assert_eq!(settled(asked), ("answer".to_owned(), vec!["rules/".to_owned()]));
+        assert_eq!(settled("Who has the key? Write a letter about it to b.md.").0, "write");
+    }
+
+    #[test]
+    fn a_figure_that_is_to_be_told_gets_a_step() {
+        let goal = "Compute the bill of each car and write them to bills.csv. Tell me what they pay together.";
+        let brief = super::super::brief::read(goal, &[]);
+        let settled = |tool: &str, goal: &str| {
+            let text = format!(r#"{{"steps":[{{"for":"bills.csv","do":"bills","tool":"{tool}","from":[]}}]}}"#);
+            settle(parse(&text, StepId(3)).unwrap(), &brief, StepId(3), goal)
+        };
+        let steps = settled("script", goal);
+        assert_eq!((steps.len(), steps[1].id, &steps[1].from[..]), (2, StepId(4), &["$3".to_owned()][..]));
+        assert_eq!(settled("query_table", "Choose one for bills.csv and tell me when it leaves.").len(), 2);
+        assert_eq!(settled("write", goal).len(), 1, "what was written is no table");
+        assert_eq!(settled("script", "Write the bills to bills.csv and tell me why.").len(), 1);
+    }
+
+    #[test]
+    fn a_step_that_nothing_comes_of_is_dropped_and_none_is_begun_too_early() {
+        let step = |target: &str, tool: &str, from: &str| {
+            format!(r#"{{"for":"{target}","do":"this one","tool":"{tool}","from":[{from}]}}"#)
+        };
+        let plan = |steps: &[String]| format!(r#"{{"steps":[{}]}}"#, steps.join(","));
+        let used = [step("later", "answer", "\"a.md\""), step("x.md", "script", "\"$4\"")];
+        let (given, whole) = followed(&plan(&used));
+        assert_eq!(given, [(plan(&used).len() - 2, 2)], "both, when the second is whole");
+        assert_eq!(whole, ["$4 later [\"a.md\"]", "$5 x.md [\"$4\"]"]);
+        let unused =
+            [step("later", "answer", "\"a.md\""), step("x.md", "script", ""), step("later", "script", "\"$4\"")];
+        let (given, whole) = followed(&plan(&unused));
+        assert_eq!((given, whole), (vec![], vec!["$4 x.md []".to_owned()]));
+        let nothing_else = [step("later", "answer", "\"a.md\"")];
+        assert_eq!(followed(&plan(&nothing_else)).1, ["$4 later [\"a.md\"]"], "better than no step");
     }
 }

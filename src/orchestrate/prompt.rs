@@ -78,6 +78,8 @@ Goal: Who wrote the novel Dracula? Just answer, the files do not matter.
 {"steps":[]}
 Goal: Leave the faulty rows of scores.csv out, keep the others with their header in valid.csv, and tell me the mean score.
 {"steps":[{"for":"valid.csv","do":"all rows that are not faulty, with every column","tool":"query_table","from":["scores.csv"],"as":"csv"},{"for":"reply","do":"mean score of the rows that are not faulty","tool":"query_table","from":["scores.csv"]}]}
+Goal: Turn pupils.csv into pupils.json with the keys name and age, oldest first, without those who have left.
+{"steps":[{"for":"pupils.json","do":"name and age of the pupils who have not left, oldest first","tool":"query_table","from":["pupils.csv"],"as":"json"}]}
 Goal: Which room in rooms.json is the cheapest for 30 people with a projector? Write its name to room.txt.
 {"steps":[{"for":"room.txt","do":"name of the cheapest room with a projector and at least 30 seats","tool":"query_table","from":["rooms.json"],"as":"text"}]}
 Goal: From the contracts in the folder legal, find out how long the notice is, how high the deposit is and whether pets are allowed. Put the answers into summary.md with the file names.

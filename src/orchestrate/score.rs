@@ -142,7 +142,9 @@ impl Menu<'_> {
                 ("texts", vec![("textual", !self.texts.is_empty())]),
                 ("any", vec![("table", !self.tables.is_empty()), ("textual", !self.texts.is_empty())]),
             ];
+            let n_files = |rule: &str| if rule == "table" { self.tables.len() } else { self.texts.len() };
             for (name, parts) in kinds {
+                let most = parts.iter().map(|(rule, _)| n_files(rule)).sum::<usize>().min(MAX_FILES);
                 let files = parts.iter().filter(|(_, exists)| *exists).map(|(rule, _)| (*rule).to_owned());
                 let files: Vec<String> = files.collect();
                 let none = name == "any" || (files.is_empty() && results.is_empty());
@@ -150,7 +152,7 @@ impl Menu<'_> {
                 if !files.is_empty() {
                     let file = files.join(" | ");
                     let _ = writeln!(rules, "{name}{k}_file: {file}");
-                    let more = (1..MAX_FILES).fold(String::new(), |more, _| format!("(\",\" {name}{k}_file {more})?"));
+                    let more = (1..most).fold(String::new(), |more, _| format!("(\",\" {name}{k}_file {more})?"));
                     lists.push(format!("\"[\" {name}{k}_file {more} after{k}_0 \"]\""));
                 }
                 lists.extend((0..results.len()).map(|i| format!("\"[\" {} after{k}_{} \"]\"", results[i], i + 1)));

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::brief::Brief;
-use super::word;
+use super::{damage, word};
 use crate::tool::table::{self, ColumnType};
 use crate::tool::workspace::{Entry, Ignored};
 use crate::tool::{Error, Workspace};
@@ -22,6 +22,8 @@ pub struct Survey {
     pub paths: Vec<String>,
     /// Files that hold a table.
     pub tables: Vec<String>,
+    /// Whether rows of one of them are damaged, as the goal means that.
+    pub has_damage: bool,
     /// Files that hold text, then folders that hold files (`notes/`).
     pub texts: Vec<String>,
     /// What a step can be repeated over: `file in notes`, `line of list.txt`.
@@ -45,6 +47,7 @@ const MAX_LIST_LINES: usize = 100;
 /// As [`Workspace::list`].
 pub fn survey(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Survey, Error> {
     let entries = relevant(workspace, brief, goal)?;
+    let options = table::Options { refuses_gaps: damage::covers_gaps(goal), ..table::Options::default() };
     let mut found = Survey::default();
     let mut per_folder: BTreeMap<String, usize> = BTreeMap::new();
     let mut lines = Vec::new();
@@ -54,7 +57,7 @@ pub fn survey(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Survey
             *per_folder.entry(folder.to_owned()).or_default() += 1;
         }
         let (kind, line) = if lines.len() < MAX_DESCRIBED {
-            describe(workspace, &entry.path, entry.bytes)
+            describe(workspace, &entry.path, entry.bytes, &options)
         } else {
             (Kind::by_name(&entry.path), String::new())
         };
@@ -63,7 +66,10 @@ pub fn survey(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Survey
         }
         if found.tables.len() + found.texts.len() < MAX_NAMED {
             match kind {
-                Kind::Table => found.tables.push(entry.path.clone()),
+                Kind::Table { n_bad } => {
+                    found.has_damage |= n_bad > 0;
+                    found.tables.push(entry.path.clone());
+                }
                 Kind::Text { n_lines } => {
                     if (2..=MAX_LIST_LINES).contains(&n_lines) && is_list(&entry.path) {
                         found.items.push(format!("line of {}", entry.path));
@@ -139,14 +145,14 @@ fn text(lines: &[String], n_files: usize, workspace: &Workspace, brief: &Brief) 
 }
 
 enum Kind {
-    Table,
+    Table { n_bad: usize },
     Text { n_lines: usize },
     Other,
 }
 
 impl Kind {
     fn by_name(path: &str) -> Self {
-        if holds_table(path) { Self::Table } else { Self::Text { n_lines: 0 } }
+        if holds_table(path) { Self::Table { n_bad: 0 } } else { Self::Text { n_lines: 0 } }
     }
 }
 
@@ -165,11 +171,11 @@ fn is_list(path: &str) -> bool {
     matches!(extension(path).as_str(), "txt" | "md" | "text" | "lst" | "")
 }
 
-fn describe(workspace: &Workspace, path: &str, bytes: u64) -> (Kind, String) {
+fn describe(workspace: &Workspace, path: &str, bytes: u64, options: &table::Options) -> (Kind, String) {
     if holds_table(path)
-        && let Ok(peek) = table::peek(workspace, path)
+        && let Ok(peek) = table::load(workspace, path, options).map(|loaded| loaded.peek())
     {
-        return (Kind::Table, describe_table(path, &peek));
+        return (Kind::Table { n_bad: peek.n_bad }, describe_table(path, &peek));
     }
     match workspace.read_text(path) {
         Ok(text) => {
@@ -187,7 +193,8 @@ fn describe(workspace: &Workspace, path: &str, bytes: u64) -> (Kind, String) {
     }
 }
 
-fn describe_table(path: &str, peek: &table::Peek) -> String {
+/// What a table looks like, as a line of the survey.
+pub fn describe_table(path: &str, peek: &table::Peek) -> String {
     let columns: Vec<String> = peek
         .columns
         .iter()

@@ -6,7 +6,7 @@ use partita::gguf::Gguf;
 use partita::sample::Grammars;
 use partita::tokenizer::{Special, Tokenizer};
 use partita::tool::query::{Database, grammar};
-use partita::tool::{Policy, Workspace};
+use partita::tool::{Policy, Workspace, table};
 use partita::types::Grammar;
 
 /// Needs a model file, for its vocabulary; `.ci/run` names one.
@@ -23,7 +23,8 @@ fn sql_grammar_masks_a_real_vocabulary_quickly() {
     std::fs::write(folder.path().join("wide.csv"), format!("{}\n{row}\n", header.join(","))).unwrap();
     std::fs::write(folder.path().join("sales.csv"), "region,Unit Price,qty\nNorth,1.5,2\n").unwrap();
     let workspace = Workspace::open(folder.path(), Policy::default()).unwrap();
-    let database = Database::open(&workspace, &["sales.csv".into(), "wide.csv".into()]).unwrap();
+    let database =
+        Database::open(&workspace, &["sales.csv".into(), "wide.csv".into()], &table::Options::default()).unwrap();
     let lark = Grammar::Lark(grammar(database.tables()));
 
     let mut times = Vec::new();

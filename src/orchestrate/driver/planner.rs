@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 use super::mind::{self, Call, Mind, Reply};
 use super::{Journal, permission};
 use crate::orchestrate::brief::{self, Brief, Deliverable};
-use crate::orchestrate::clause;
 use crate::orchestrate::event::Event;
 use crate::orchestrate::machine::{Phase, State};
 use crate::orchestrate::mechanism::Mechanism;
@@ -14,6 +13,7 @@ use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::score::Menu;
 use crate::orchestrate::survey::{Survey, survey};
 use crate::orchestrate::word::words;
+use crate::orchestrate::{clause, damage};
 use crate::tool::{self, Registry, Workspace};
 use crate::types::{Grammar, Message, Role, Sampling, StepId};
 
@@ -128,7 +128,7 @@ async fn make(
         (menu.free_output, menu.may_be_empty) = (false, false);
     }
     let messages = conversation(&run.registry, state, &run.goal, round);
-    let sketch = Mutex::new(Sketch::new(menu.first, &run.goal));
+    let sketch = Mutex::new(Sketch::new(menu.first, brief, &run.goal));
     let watch = |so_far: &str| {
         if !run.options.has(Mechanism::EarlyStart) {
             return;
@@ -172,6 +172,10 @@ fn menu<'a>(
     if speaks_of_parts(goal) {
         // These take a file as a whole: what is to be left out or put in order stays as it is.
         excluded.extend(["copy_file", "move_file", "convert"]);
+    }
+    if found.has_damage && damage::is_spoken_of(goal) {
+        // Loading a table sets its damaged rows aside; what small models write for that fails at the second rule.
+        excluded.push("script");
     }
     let paths: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let repeats = !brief.folders.is_empty() || speaks_of_items(goal);

@@ -2,18 +2,23 @@
 
 use super::mind::{self, Call};
 use super::{Journal, permission};
+use crate::orchestrate::clause;
 use crate::orchestrate::event::Event;
 use crate::orchestrate::ground;
 use crate::orchestrate::machine::{Phase, State, StepState};
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::REPLY;
 use crate::orchestrate::requirement::Standing;
+use crate::tool::Value;
+use crate::tool::format::cell_text;
 use crate::types::{Finish, Message, Role, Sampling};
 
 /// Characters of results that the summary reads.
 const SHOWN: usize = 6000;
 /// Tries to find words without a number or a name that stands in no result.
 const N_CANDIDATES: u64 = 3;
+/// Notes of tools that the answer repeats.
+const MAX_NOTES: usize = 6;
 /// Characters of one result.
 const SHOWN_EACH: usize = 1800;
 
@@ -43,27 +48,73 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         )
     };
     let known = format!("{} {text}", run.goal);
-    let mut best: Option<(usize, String)> = None;
+    let is_checked = !state.steps.is_empty() && run.options.has(Mechanism::Grounding);
+    let mut best: Option<((usize, usize), String)> = None;
     for candidate in 0..N_CANDIDATES {
         let reply = run.mind.complete(call(&text, state.steps.is_empty(), candidate)).await?;
-        let (usage, said) = (reply.usage, reply.text.trim().to_owned());
+        let (usage, said) = (reply.usage, without_lead(reply.text.trim()).to_owned());
         journal.emit(Event::ModelCalled { step: None, purpose: "summary".into(), usage, text: said.clone() });
-        // A report that found no end is no report.
-        let is_endless = usize::from(reply.finish == Finish::Length);
-        let is_checked = !state.steps.is_empty() && run.options.has(Mechanism::Grounding);
-        let n_foreign = if is_checked { ground::foreign(&said, &known).len() + is_endless } else { 0 };
-        if best.as_ref().is_none_or(|(fewest, _)| n_foreign < *fewest) {
-            best = Some((n_foreign, said));
+        // A report that found no end is no report, nor is a copy of what it was to be made from.
+        let is_none = usize::from(reply.finish == Finish::Length || said.contains("[$"));
+        let n_foreign = if is_checked { ground::foreign(&said, &known).len() + is_none } else { 0 };
+        let n_untold = if is_checked { untold(&run.goal, state, &said).len() } else { 0 };
+        if best.as_ref().is_none_or(|(fewest, _)| (n_foreign, n_untold) < *fewest) {
+            best = Some(((n_foreign, n_untold), said));
         }
-        if n_foreign == 0 {
+        if (n_foreign, n_untold) == (0, 0) {
             break;
         }
     }
     // Numbers and names that stand in no result are made up; then the results speak for themselves.
     Ok(match best {
-        Some((0, text)) => text,
+        Some(((0, _), mut text)) if is_checked => {
+            untold(&run.goal, state, &text).iter().for_each(|line| text.push_str(&format!("\n{line}")));
+            text
+        }
+        Some(((0, _), text)) => text,
         _ => by_code(state),
     })
+}
+
+/// Results that the person asked to be told and that a report does not have, each as a line: what is told is not left to
+/// the model's taste. Of results that are a row or a word; a report may choose from longer ones.
+fn untold(goal: &str, state: &State, report: &str) -> Vec<String> {
+    let is_told = |step: &&StepState| step.phase == Phase::Done && step.step.target == REPLY;
+    let brief = state.brief.clone().unwrap_or_default();
+    let outputs = brief.outputs();
+    let line = |step: &StepState| {
+        let cells = told_cells(&step.output.as_ref()?.value)?;
+        // In the middle of a sentence a capital begins a name.
+        let facts: String = cells.iter().map(|cell| format!("is {cell}, ")).collect();
+        let is_told = ground::foreign(&facts, report).is_empty();
+        let task = clause::task_to_tell(goal, &outputs, &step.step.task);
+        (!is_told).then(|| format!("{}: {}", task.trim_end_matches(['.', '?']), cells.join(", ")))
+    };
+    state.steps.iter().filter(is_told).filter_map(line).collect()
+}
+
+/// The values of a short result.
+fn told_cells(value: &Value) -> Option<Vec<String>> {
+    const MAX_CHARS: usize = 120;
+    let cells: Vec<String> = match value {
+        Value::Table(table) if table.rows.len() == 1 => {
+            // What was asked need not be said again.
+            let is_answer = |name: &&String| !["question", "source"].contains(&name.as_str());
+            let cells = table.columns.iter().zip(&table.rows[0]).filter(|(name, _)| is_answer(name));
+            cells.map(|(_, cell)| cell_text(cell)).collect()
+        }
+        Value::Text(text) => vec![text.trim().to_owned()],
+        _ => return None,
+    };
+    (cells.iter().map(|cell| cell.chars().count()).sum::<usize>() <= MAX_CHARS).then_some(cells)
+}
+
+/// A report without a first line that only announces it.
+fn without_lead(text: &str) -> &str {
+    match text.split_once('\n') {
+        Some((first, rest)) if first.ends_with(':') && first.to_lowercase().contains("report") => rest.trim_start(),
+        _ => text,
+    }
 }
 
 /// The beginning of the summary's call as far as it is certain while steps still run; `None` if nothing is.
@@ -131,10 +182,23 @@ fn of_steps(state: &State, n: usize) -> String {
 
 /// Adds what the model's text must not hide: what was not done, and why.
 fn complete(mut text: String, state: &State) -> String {
-    for line in replacements(state).into_iter().chain(shortfalls(state)).chain(ledger(state)) {
+    let notes = notes(state, &text);
+    for line in notes.into_iter().chain(replacements(state)).chain(shortfalls(state)).chain(ledger(state)) {
         text.push_str(&format!("\n{line}"));
     }
     text
+}
+
+/// What the tools noted about the results, as rows that were left out; each once, and none that the text has already.
+fn notes(state: &State, text: &str) -> Vec<String> {
+    let done = state.steps.iter().filter(|step| step.phase == Phase::Done);
+    let mut notes: Vec<&str> = Vec::new();
+    for note in done.filter_map(|step| step.output.as_ref()).flat_map(|output| &output.notes) {
+        if !text.contains(note.as_str()) && !notes.contains(&note.as_str()) && notes.len() < MAX_NOTES {
+            notes.push(note);
+        }
+    }
+    notes.into_iter().map(|note| format!("Note: {note}")).collect()
 }
 
 /// Which files were read in place of one that the goal names and that is not there.

@@ -5,6 +5,7 @@
 //! entries are checked again at the end, on the files as they are. What code cannot judge is entered as such.
 //! Must not know: the engine, steps, who wrote a text.
 
+mod fields;
 mod order;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use super::demand::{self, Demand};
 use super::word;
 use crate::tool::format::{self, Format};
 use crate::tool::{Table, Value};
+use fields::Fields;
 use order::Order;
 
 /// Words that ask for a manner of writing, which no code can judge.
@@ -48,6 +50,7 @@ pub struct Requirement {
 enum Want {
     Counts(Demand),
     Order(Order),
+    Fields(Fields),
     /// Rows of equal length, with a header where the goal speaks of one; keeps the goal's words.
     Csv(String),
     Tone,
@@ -91,12 +94,24 @@ pub fn of_file(goal: &str, brief: &Brief, path: &str) -> Vec<Requirement> {
     if let Some(order) = Order::read(&words) {
         add(format!("in order, {}", order.in_words()), Want::Order(order));
     }
+    let has_fields = !matches!(format::detect(path), None | Some(Format::Text));
+    if let Some(fields) = Fields::read(&words).filter(|_| has_fields) {
+        add(format!("has the fields {}", fields.in_words()), Want::Fields(fields));
+    }
     if format::detect(path) == Some(Format::Csv) {
         add("rows of equal length with their header".into(), Want::Csv(words.clone()));
     }
     let tones = word::words(&words).filter(|word| TONES.contains(&word.as_str()));
     tones.for_each(|tone| add(format!("{tone} in tone"), Want::Tone));
     found
+}
+
+/// The fields that the goal wants the rows of `path` to have, if it names them and the file can hold rows.
+pub fn fields(goal: &str, brief: &Brief, path: &str) -> Option<Vec<String>> {
+    of_file(goal, brief, path).into_iter().find_map(|requirement| match requirement.want {
+        Want::Fields(fields) => Some(fields.names().to_vec()),
+        _ => None,
+    })
 }
 
 /// What of the file's requirements a text does not meet, in words.
@@ -109,15 +124,15 @@ pub fn faults(goal: &str, brief: &Brief, path: &str, text: &str) -> Vec<String> 
     standings.filter_map(unmet).collect()
 }
 
-/// Puts the rows of a table that belongs into `path` in the order that the goal asks for, where that is certain: the
-/// rows are not in it, and one column alone can be meant.
-pub fn put_in_order(goal: &str, brief: &Brief, path: &str, value: &mut Value) {
+/// Gives a table that belongs into `path` the order and the columns that the goal asks for, where they are certain: the
+/// rows are not in order, and one column alone can be meant by it; the columns are there, with others.
+pub fn put_in_shape(goal: &str, brief: &Brief, path: &str, value: &mut Value) {
     let Value::Table(table) = value else { return };
     for requirement in of_file(goal, brief, path) {
-        if let Want::Order(order) = requirement.want
-            && !order.holds(table)
-        {
-            order.sort(table);
+        match requirement.want {
+            Want::Order(order) if !order.holds(table) => order.sort(table),
+            Want::Fields(fields) if !fields.holds(table) => fields.choose(table),
+            _ => {}
         }
     }
 }
@@ -129,8 +144,16 @@ impl Requirement {
             Want::Counts(demand) => demand.faults(text).into_iter().next(),
             Want::Csv(words) => demand::csv_fault(text, words),
             Want::Order(order) => match table(&self.path, text) {
+                Some(table) if table.rows.is_empty() => return Standing::Unchecked,
                 Some(table) if order.holds(&table) => None,
                 Some(_) => Some(format!("the rows are not in order, {}", order.in_words())),
+                None => return Standing::Unchecked,
+            },
+            Want::Fields(fields) => match table(&self.path, text) {
+                Some(table) if fields.holds(&table) => None,
+                Some(table) => {
+                    Some(format!("its fields are {}, wanted {}", table.columns.join(", "), fields.in_words()))
+                }
                 None => return Standing::Unchecked,
             },
             Want::Tone => return Standing::Unchecked,
@@ -150,13 +173,12 @@ fn table(path: &str, text: &str) -> Option<Table> {
         Format::Text => return lines(text),
         form => format::parse(text, form).ok()?.value,
     };
-    let table = match &value {
-        Value::Text(text) => return lines(text),
-        Value::Table(table) => table.clone(),
-        Value::Json(json) if json.is_array() => format::to_table(&value).ok()?,
-        Value::Json(_) => return None,
-    };
-    (!table.rows.is_empty()).then_some(table)
+    match &value {
+        Value::Text(text) => lines(text),
+        Value::Table(table) => Some(table.clone()),
+        Value::Json(json) if json.is_array() => format::to_table(&value).ok(),
+        Value::Json(_) => None,
+    }
 }
 
 /// A list as a table of one column; prose is none.
@@ -189,6 +211,9 @@ mod tests {
         check(sums, "s.md", "The largest sum is that of site b, and then there is a.", &[]);
         check(sums, "n.txt", "one\ntwo\n", &[]);
         check(sums, "n.txt", "one\n", &["it has 1 lines, wanted 2"]);
+        let fields = "Write them to o.csv with the columns file and kind.";
+        check(fields, "o.csv", "path\n", &["its fields are path, wanted file, kind"]);
+        check(fields, "o.csv", "Kind,File\na,b\n", &[]);
         let names = "Who is older than 6? Write their names in alphabetical order, one per line, to n.txt.";
         check(names, "n.txt", "Ada\nben\nCy\n", &[]);
         check(names, "n.txt", "Cy\nAda\n", &["the rows are not in order, alphabetically"]);
@@ -205,7 +230,7 @@ mod tests {
             columns: vec!["site".into(), "sum".into()],
             rows: vec![row("a", 2.0), row("b", 10.0), row("c", 9.5)],
         });
-        put_in_order(goal, &brief, "s.csv", &mut value);
+        put_in_shape(goal, &brief, "s.csv", &mut value);
         assert_eq!(format::render(&value, Format::Csv).unwrap(), "site,sum\nb,10\nc,9.5\na,2\n");
     }
 

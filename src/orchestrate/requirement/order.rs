@@ -20,6 +20,7 @@ const MUCH: &[&str] = &[
     "dearest",
     "newest",
     "latest",
+    "recent",
     "heaviest",
     "strongest",
     "costliest",
@@ -33,6 +34,8 @@ const LITTLE: &[&str] = &[
     "smallest", "lowest", "least", "fewest", "shortest", "cheapest", "earliest", "lightest", "youngest", "nearest",
     "closest", "small", "low", "short", "cheap", "young",
 ];
+/// Words among them that speak of time: they order dates, and nothing else.
+const TIMES: &[&str] = &["earliest", "latest", "newest", "recent"];
 /// Words between the superlative and "first", as in "largest total amount first".
 const MAX_BETWEEN: usize = 3;
 
@@ -45,6 +48,10 @@ pub enum Order {
     Rising,
     /// By words, in upper or lower case.
     Alphabetical,
+    /// By a date or a time of day, the latest first.
+    Latest,
+    /// By a date or a time of day, the earliest first.
+    Earliest,
 }
 
 impl Order {
@@ -65,6 +72,8 @@ impl Order {
             Self::Falling => "from the largest to the smallest",
             Self::Rising => "from the smallest to the largest",
             Self::Alphabetical => "alphabetically",
+            Self::Latest => "from the latest to the earliest",
+            Self::Earliest => "from the earliest to the latest",
         }
     }
 
@@ -89,6 +98,7 @@ impl Order {
         let fits = |column: &usize| match self {
             Self::Alphabetical => cells(*column).all(|cell| number(cell).is_none()),
             Self::Falling | Self::Rising => cells(*column).all(|cell| number(cell).is_some()),
+            Self::Latest | Self::Earliest => cells(*column).all(|cell| time(&cell_text(cell)).is_some()),
         };
         (0..table.columns.len()).filter(fits).collect()
     }
@@ -98,8 +108,8 @@ impl Order {
         let by_number = || number(one).partial_cmp(&number(other)).unwrap_or(Ordering::Equal);
         match self {
             Self::Alphabetical => cell_text(one).to_lowercase().cmp(&cell_text(other).to_lowercase()),
-            Self::Rising => by_number(),
-            Self::Falling => by_number().reverse(),
+            Self::Rising | Self::Earliest => by_number(),
+            Self::Falling | Self::Latest => by_number().reverse(),
         }
     }
 }
@@ -107,6 +117,8 @@ impl Order {
 /// The order that is asked for with the `i`-th word.
 fn at(words: &[String], i: usize) -> Option<Order> {
     let of = |word: &str| match word {
+        _ if TIMES.contains(&word) && MUCH.contains(&word) => Some(Order::Latest),
+        _ if TIMES.contains(&word) => Some(Order::Earliest),
         _ if MUCH.contains(&word) => Some(Order::Falling),
         _ if LITTLE.contains(&word) => Some(Order::Rising),
         _ => None,
@@ -128,10 +140,16 @@ fn at(words: &[String], i: usize) -> Option<Order> {
 fn number(cell: &Json) -> Option<f64> {
     let text = cell_text(cell);
     let text = text.trim().trim_start_matches(['€', '$', '£']).trim_end_matches(['%', '€']).trim();
-    text.replace(',', "").parse().ok().or_else(|| {
-        let is_date = text.len() == 10 && text.chars().all(|c| c.is_ascii_digit() || c == '-');
-        is_date.then(|| text.replace('-', "").parse().ok()).flatten()
-    })
+    text.replace(',', "").parse().ok().or_else(|| time(text))
+}
+
+/// A date, a month, a date with a time, or a time of day as the number of its digits, which orders those of one form.
+fn time(text: &str) -> Option<f64> {
+    let form: String = text.trim().chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let is_time = ["0000-00", "0000-00-00", "00:00", "00:00:00"].contains(&form.as_str())
+        || (form.starts_with("0000-00-00") && form.chars().all(|c| "0-: T.Z".contains(c)));
+    let digits = || text.chars().filter(char::is_ascii_digit).collect::<String>().parse().ok();
+    is_time.then(digits).flatten()
 }
 
 #[cfg(test)]
@@ -150,12 +168,25 @@ mod tests {
             ("in descending order of price", Some(Order::Falling)),
             ("alphabetically, largest first", None),
             ("first read a.csv", None),
+            ("earliest month first", Some(Order::Earliest)),
+            ("most recent first", Some(Order::Latest)),
             ("the first three rows with the largest sums", None),
             ("the highest price", None),
             ("from Rome to Oslo", None),
         ] {
             assert_eq!(Order::read(words), want, "{words}");
         }
+    }
+
+    #[test]
+    fn what_is_to_be_in_order_of_time_is_not_put_in_order_of_anything_else() {
+        let rows = [["2025-01", "9"], ["2025-02", "5"]].map(|row| row.map(serde_json::Value::from).to_vec()).to_vec();
+        let mut table = Table { columns: vec!["month".into(), "sum".into()], rows };
+        assert!(Order::Earliest.holds(&table) && !Order::Latest.holds(&table));
+        Order::Latest.sort(&mut table);
+        assert_eq!(table.rows[0][0], "2025-02");
+        let names = Table { columns: vec!["month".into()], rows: vec![vec!["May".into()], vec!["April".into()]] };
+        assert!(Order::Earliest.holds(&names), "what cannot be told passes");
     }
 
     #[test]

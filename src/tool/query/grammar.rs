@@ -20,24 +20,30 @@ const MAX_OWN_NAME: usize = 30;
 /// Longest text in a query.
 const MAX_TEXT: usize = 80;
 
+/// What a query may do, where it is known what its result is for: models like to add what nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Some rows of many are wanted: `LIMIT`.
+    pub may_limit: bool,
+    /// A row per group is wanted: `GROUP BY`.
+    pub may_group: bool,
+}
+
 /// The grammar of one SELECT over `tables`, which must not be empty. Its first rule is `start`.
 pub fn grammar(tables: &[TableInfo]) -> String {
-    grammar_of(tables, true)
+    grammar_of(tables, Shape { may_limit: true, may_group: true })
 }
 
-/// As [`grammar`], but all rows are wanted: `LIMIT`, which models like to add, is not in it.
-pub fn grammar_of_all_rows(tables: &[TableInfo]) -> String {
-    grammar_of(tables, false)
-}
-
-/// As [`grammar_of_all_rows`], but rows are wanted as they are, with every column: nothing is computed or joined.
+/// As [`grammar_of`] without any leave, but rows are wanted as they are, with every column: nothing is computed or joined.
 pub fn grammar_of_whole_rows(tables: &[TableInfo]) -> String {
     let whole =
         "start: \"SELECT\" WS \"*\" WS \"FROM\" WS table (WS \"WHERE\" WS expr_strict)? (WS order_strict)? \";\"\n";
-    grammar_of(tables, false).replacen("start: query \";\"\n", whole, 1)
+    let grammar = grammar_of(tables, Shape { may_limit: false, may_group: false });
+    grammar.replacen("start: query \";\"\n", whole, 1)
 }
 
-fn grammar_of(tables: &[TableInfo], may_limit: bool) -> String {
+/// As [`grammar`], for results of a certain shape.
+pub fn grammar_of(tables: &[TableInfo], shape: Shape) -> String {
     let mut text = String::from("start: query \";\"\n");
     text.push_str(&TERMINALS.replace('~', " WS "));
     text.push_str("join_select: \"UNION\" (WS \"ALL\")? | \"INTERSECT\" | \"EXCEPT\"\n");
@@ -49,7 +55,13 @@ fn grammar_of(tables: &[TableInfo], may_limit: bool) -> String {
     names.rules(&mut text);
     text.push_str(&family("strict", &names.strict_column(), ""));
     text.push_str(&family("free", "COLUMN | qualified_strict | OWN | OWN \".\" COLUMN | OWN \".\" OWN", "| OWN"));
-    if may_limit { text } else { text.replace(" ( WS \"LIMIT\" WS COUNT)?", "") }
+    if !shape.may_limit {
+        text = text.replace(" ( WS \"LIMIT\" WS COUNT)?", "");
+    }
+    if !shape.may_group {
+        text = text.replace(" ( WS group_strict)?", "").replace(" ( WS group_free)?", "");
+    }
+    text
 }
 
 /// What both families share; `~` stands for [`WS`](TERMINALS).
@@ -69,7 +81,7 @@ TYPE: "INTEGER" | "REAL" | "TEXT" | "NUMERIC" | "INT" | "FLOAT" | "DECIMAL"
 DIRECTION: "ASC" | "DESC"
 "#;
 
-/// The rules of SELECT and of expressions, with `@` for the name of the family. `COLUMNS` is what names a
+/// The rules of SELECT and of expressions; chains of conditions are bounded, because small models find no end to them. With `@` for the name of the family. `COLUMNS` is what names a
 /// column, `SOURCES` what FROM takes besides the tables.
 const FAMILY: &str = r#"
 select_@: core_@ (~join_select~core_@)* (~order_@)? (~"LIMIT"~COUNT)?
@@ -82,8 +94,8 @@ having_@: expr_@ | OWN~COMPARE~sum_@ | OWN~"BETWEEN"~sum_@~"AND"~sum_@
 order_@: "ORDER"~"BY"~sort_@ ("," WS sort_@)*
 sort_@: term_@ (~DIRECTION)? (~"NULLS"~("LAST" | "FIRST"))?
 term_@: expr_@ | OWN
-expr_@: and_@ (~"OR"~and_@)*
-and_@: not_@ (~"AND"~not_@)*
+expr_@: and_@ (~"OR"~and_@){0,8}
+and_@: not_@ (~"AND"~not_@){0,8}
 not_@: ("NOT"~)? test_@
 test_@: sum_@ | sum_@~COMPARE~sum_@ | sum_@~"IS"~("NOT"~)? "NULL" | sum_@~"REGEXP"~TEXT
   | sum_@~("NOT"~)? ("LIKE"~sum_@ | "BETWEEN"~sum_@~"AND"~sum_@ | "IN"~"(" (sum_@ ("," WS sum_@)* | select_@) ")")

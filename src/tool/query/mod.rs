@@ -10,6 +10,7 @@ mod aggregate;
 mod explain;
 mod function;
 mod grammar;
+mod link;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -26,7 +27,8 @@ use serde_json::{Value as Json, json};
 
 use super::table::{self, ColumnType, Loaded, Table};
 use super::{Context, Effect, Error, Output, Spec, Tool, Value, Workspace};
-pub use grammar::{grammar, grammar_of_all_rows, grammar_of_whole_rows};
+pub use grammar::{Shape, grammar, grammar_of, grammar_of_whole_rows};
+pub use link::Link;
 
 /// Rows of a result that are kept.
 pub const MAX_ROWS: usize = 10_000;
@@ -90,13 +92,13 @@ impl Database {
     ///
     /// # Errors
     /// As [`table::load`], for the first file that cannot be loaded.
-    pub fn open(workspace: &Workspace, paths: &[String]) -> Result<Self, Error> {
+    pub fn open(workspace: &Workspace, paths: &[String], options: &table::Options) -> Result<Self, Error> {
         let mut database = Self::empty()?;
         for (idx, path) in paths.iter().enumerate() {
             if paths[..idx].contains(path) {
                 continue;
             }
-            for (name, loaded) in table::load_all(workspace, path)? {
+            for (name, loaded) in table::load_all(workspace, path, options)? {
                 database.add(&name, path, loaded)?;
             }
         }
@@ -199,9 +201,10 @@ impl Database {
         columns
     }
 
-    /// The tables as `CREATE TABLE` statements with example values, for prompts.
+    /// The tables as `CREATE TABLE` statements with example values and the links between them, for prompts.
     pub fn schema_text(&self) -> String {
-        self.tables.iter().map(explain::schema).collect::<Vec<_>>().join("\n")
+        let tables = self.tables.iter().map(explain::schema).collect::<Vec<_>>().join("\n");
+        self.links().into_iter().fold(tables, |text, link| format!("{text}-- {}\n", self.link_text(link)))
     }
 
     /// Runs one SELECT; gives a table of at most [`MAX_ROWS`] rows, and notes on the tables that it names.
@@ -428,6 +431,6 @@ impl Tool for QueryTable {
         let sql = arguments["sql"].as_str().ok_or_else(|| {
             Error::Arguments(format!("`sql` is {}; expected the text of one SELECT", arguments["sql"]))
         })?;
-        Database::open(context.workspace, &files)?.run(sql, context.deadline)
+        Database::open(context.workspace, &files, &table::Options::default())?.run(sql, context.deadline)
     }
 }

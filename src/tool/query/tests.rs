@@ -14,7 +14,8 @@ fn database() -> Database {
         std::fs::write(folder.path().join(path), text).unwrap();
     }
     let workspace = Workspace::open(folder.path(), Policy::default()).unwrap();
-    Database::open(&workspace, &["sales.csv".into(), "people.csv".into(), "orders.json".into()]).unwrap()
+    let files = ["sales.csv".into(), "people.csv".into(), "orders.json".into()];
+    Database::open(&workspace, &files, &table::Options::default()).unwrap()
 }
 
 fn run(database: &Database, sql: &str) -> Result<Output, Error> {
@@ -205,11 +206,31 @@ fn describes_its_tables() {
                 CREATE TABLE people ( -- people.csv, 3 rows\n  id INTEGER,\n\
                 \x20 \"Full Name\" TEXT, -- 'Ann Lee', 'Bob Ray', 'Cy Öst'\n  boss INTEGER\n);\n\n\
                 CREATE TABLE orders ( -- orders.json, 3 rows\n  \"order\" INTEGER,\n  person_id INTEGER,\n\
-                \x20 total REAL\n);\n";
+                \x20 total REAL\n);\n-- orders.person_id is the id of a row of people\n";
     let database = database();
     assert_eq!(database.schema_text(), want);
     assert_eq!(database.names(), [("sales", "sales.csv"), ("people", "people.csv"), ("orders", "orders.json")]);
     assert_eq!(database.columns().len(), 12);
+}
+
+#[test]
+fn finds_what_points_into_another_table() {
+    let mut database = Database::empty().unwrap();
+    let table = |columns: &[&str], rows: &[&[Json]]| Table {
+        columns: columns.iter().map(|&name| name.to_owned()).collect(),
+        rows: rows.iter().map(|row| row.to_vec()).collect(),
+    };
+    let hours = [
+        [json!("Ada"), json!("x"), json!(1)],
+        [json!("Ben"), json!("y"), json!(2)],
+        [json!("Ada"), json!("y"), json!(2)],
+    ];
+    let rates = [[json!("Ada"), json!(1)], [json!("Ben"), json!(2)], [json!("Cy"), json!(3)]];
+    let hours = table(&["who", "project", "n"], &hours.each_ref().map(|row| row.as_slice()));
+    let rates = table(&["name", "id"], &rates.each_ref().map(|row| row.as_slice()));
+    database.add("hours", "", Loaded::from_values(hours)).unwrap();
+    database.add("rates", "", Loaded::from_values(rates)).unwrap();
+    assert_eq!(database.links(), [Link { from: (0, 0), to: (1, 0) }], "not `n`, which is no name of an id");
 }
 
 #[test]
@@ -321,6 +342,22 @@ fn grammar_takes_what_models_write() {
         // What the grammar takes, SQLite takes.
         run(&database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
+}
+
+#[test]
+fn grammar_refuses_what_the_result_is_not_for() {
+    let one = grammar_of(database().tables(), Shape { may_limit: true, may_group: false });
+    let all = grammar_of(database().tables(), Shape { may_limit: false, may_group: true });
+    assert_eq!(
+        parse(&one, "SELECT SUM(amount) FROM sales GROUP BY region;"),
+        Err("SELECT SUM(amount) FROM sales ".into())
+    );
+    assert_eq!(
+        parse(&all, "SELECT region FROM sales LIMIT 3;"),
+        Err("SELECT region FROM sales L".into()),
+        "not LIMIT, but LEFT"
+    );
+    assert_eq!(parse(&one, "SELECT region FROM sales ORDER BY amount LIMIT 3;"), Ok(true));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `script`: a short Python program of a model, run in a sandboxed interpreter in a process of its own.
 //!
-//! The program sees the workspace through `open`, `os`, `glob`, `pathlib`, `csv`, `json`, … and can put
-//! questions to the model with `ask` and `ask_each`. What it writes comes back as [`Change`]s and is seen
+//! The program sees the workspace through `open`, `os`, `glob`, `pathlib`, `csv`, `json`, …, gets the rows of a table as
+//! dictionaries with `table`, those of a SELECT with `query`, the lines of a list with `lines`, and can put questions to
+//! the model with `ask` and `ask_each`. What it writes comes back as [`Change`]s and is seen
 //! by its own later reads; nothing reaches the disk here. The interpreter is monty; what it lacks of the
 //! Python that models write is put in by [`rewrite`] and [`prelude`].
 //!
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Change, Context, Effect, Error, Output, Spec, Tool, Value};
+use super::{Context, Effect, Error, Output, Spec, Tool, Value};
 pub use child::child_main;
 
 /// The hidden subcommand under which the program calls [`child_main`].
@@ -120,7 +121,7 @@ fn own_program() -> Result<PathBuf, Error> {
     near.ok_or_else(|| Error::Failed(format!("no program {name} beside {} to run scripts with", own.display())))
 }
 
-/// What was printed is the result, as JSON if it is; else the value; else nothing, and a note says what was done.
+/// What was printed is the result, as JSON if it is; else the value; else nothing, and a note says if nothing was done either.
 fn output(outcome: parent::Outcome) -> Output {
     let parent::Outcome { finished, changes } = outcome;
     let mut notes = Vec::new();
@@ -135,9 +136,9 @@ fn output(outcome: parent::Outcome) -> Output {
         (None, _) if !printed.is_empty() => Value::Text(printed.to_owned()),
         (None, Json::String(text)) => Value::Text(text),
         (None, Json::Null) => {
-            let paths: Vec<&str> = changes.iter().map(Change::target).collect();
-            let done = if paths.is_empty() { String::new() } else { format!("; it wrote {}", paths.join(", ")) };
-            notes.push(format!("the program printed nothing{done}"));
+            if changes.is_empty() {
+                notes.push("the program printed nothing".to_owned());
+            }
             Value::Text(String::new())
         }
         (None, value) => Value::Json(value),

@@ -18,7 +18,7 @@ use super::overlay::{Overlay, raise};
 use super::protocol::{Exception, Failure, Finished, Job, Reply, Said};
 use super::{ARGUMENT, explain};
 use crate::tool::query::Database;
-use crate::tool::{Change, Context, Error, Value};
+use crate::tool::{Change, Context, Error, Table, Value, table};
 
 /// Longest that the interpreter may compute, host calls aside.
 const MAX_COMPUTE: Duration = Duration::from_secs(10);
@@ -209,6 +209,11 @@ impl<'a> Session<'a> {
                 self.context.host.ask(&questions).map_err(|error| raise(&error))?.into()
             }
             "query" => self.query(text(0)?, arguments.get(1))?,
+            "table" => {
+                self.read.insert(text(0)?.to_owned());
+                let loaded = table::load(self.context.workspace, text(0)?, &table::Options::default());
+                dictionaries(loaded.map_err(|error| raise(&error))?.table)
+            }
             "now" => {
                 let now = jiff::Zoned::now();
                 json!([now.year(), now.month(), now.day(), now.hour(), now.minute(), now.second()])
@@ -220,16 +225,22 @@ impl<'a> Session<'a> {
     /// One SELECT over files as they were before the script; rows come as dictionaries.
     fn query(&self, sql: &str, files: Option<&Json>) -> Result<Json, Exception> {
         let files = texts(files);
-        let database = Database::open(self.context.workspace, &files).map_err(|error| raise(&error))?;
+        let database = Database::open(self.context.workspace, &files, &table::Options::default())
+            .map_err(|error| raise(&error))?;
         let output = database.run(sql, self.context.deadline).map_err(|error| raise(&error))?;
         let Value::Table(table) = output.value else { return Ok(Json::Null) };
-        let row = |row: Vec<Json>| table.columns.iter().cloned().zip(row).collect::<Map<_, _>>();
-        Ok(table.rows.into_iter().map(row).map(Json::Object).collect())
+        Ok(dictionaries(table))
     }
 
     fn explain(&self, failure: &Failure) -> Error {
         explain::error(failure, self.context.workspace, &self.read)
     }
+}
+
+/// The rows of a table, each as a dictionary.
+fn dictionaries(table: Table) -> Json {
+    let row = |row: Vec<Json>| table.columns.iter().cloned().zip(row).collect::<Map<_, _>>();
+    table.rows.into_iter().map(row).map(Json::Object).collect()
 }
 
 /// The texts of a list.

@@ -54,8 +54,11 @@ pub(super) fn parse(path: &str, text: String, certain: bool) -> Result<Raw, Erro
     let width = usual_width(&records);
     let n_filled = records.len();
     let mut header = None;
-    records.retain(|record| !record.is_comment() || record.cells.len() == width && width > 1);
-    let n_comments = n_filled - records.len();
+    let is_comment = |record: &Record| record.is_comment() && !(record.cells.len() == width && width > 1);
+    // Comments introduce a table; between its rows they are stray lines.
+    let mut stray = records.split_off(records.iter().position(|record| !is_comment(record)).unwrap_or(n_filled));
+    let n_comments = records.len();
+    records = stray.extract_if(.., |record| !is_comment(record)).collect();
     if records.is_empty() {
         return Err(Error::Arguments(format!("{path} holds no rows; expected a table")));
     }
@@ -81,8 +84,16 @@ pub(super) fn parse(path: &str, text: String, certain: bool) -> Result<Raw, Erro
         }
     };
     let mut raw = Raw { columns, notes, source: text, ..Raw::default() };
+    stray.into_iter().for_each(|record| raw.set_aside(record, "is a comment"));
     sort_out(&mut raw, records, header_at);
     Ok(raw)
+}
+
+impl Raw {
+    fn set_aside(&mut self, record: Record, why: &str) {
+        let text = self.source[record.span].trim_end_matches(['\r', '\n']).to_owned();
+        self.bad_rows.push(BadRow { line: record.line, text, why: why.to_owned() });
+    }
 }
 
 /// Puts each record among the rows or the bad rows.
@@ -106,8 +117,7 @@ fn sort_out(raw: &mut Raw, records: Vec<Record>, header_at: usize) {
             raw.rows.push(RawRow { line: record.line, span: Some(record.span), cells: cells.collect() });
             continue;
         };
-        let text = raw.source[record.span].trim_end_matches(['\r', '\n']).to_owned();
-        raw.bad_rows.push(BadRow { line: record.line, text, why });
+        raw.set_aside(record, &why);
     }
     if n_trimmed > 0 {
         raw.notes.push(format!("blanks around cells were dropped in {n_trimmed} rows"));

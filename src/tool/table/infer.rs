@@ -1,7 +1,7 @@
 //! Decides what the cells of each column are, converts them, and sets aside the rows that do not fit.
 //!
 //! A column is numeric if nearly all of its filled cells are numbers; a row with another cell there is a
-//! bad row. Words that stand for "no value" (`n/a`, `unknown`, …) do not count against a numeric column,
+//! bad row, and so is one with an empty cell where nearly all others have a value, if gaps are refused. Words that stand for "no value" (`n/a`, `unknown`, …) do not count against a numeric column,
 //! but still make bad rows: whether a missing number means zero is not for a loader to say.
 //! A column of dates is converted to `YYYY-MM-DD`; a row whose date cannot be read stays, with a note.
 //!
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::number::{self, Decimal, Marks};
-use super::{BadRow, ColumnType, Loaded, Raw, RawRow, Table, date};
+use super::{BadRow, ColumnType, Loaded, Options, Raw, RawRow, Table, date};
 
 /// Examples named in a note.
 const MAX_NAMED: usize = 3;
@@ -20,7 +20,7 @@ const MAX_NAMED: usize = 3;
 const MAX_SPELLINGS: usize = 60;
 
 /// Types the columns and sorts out the rows.
-pub(super) fn finish(raw: Raw) -> Loaded {
+pub(super) fn finish(raw: Raw, options: &Options) -> Loaded {
     let n_rows = raw.rows.len() + raw.bad_rows.len();
     let columns: Vec<Column> = (0..raw.columns.len()).map(|idx| Column::of(&raw, idx)).collect();
     let mut notes = raw.notes.clone();
@@ -35,7 +35,9 @@ pub(super) fn finish(raw: Raw) -> Loaded {
             .iter()
             .zip(&raw.columns)
             .zip(&row.cells)
-            .filter_map(|((column, name), cell)| column.refuse(name, cell))
+            .filter_map(|((column, name), cell)| {
+                column.refuse(name, cell).or_else(|| column.refuse_gap(name, cell).filter(|_| options.refuses_gaps))
+            })
             .collect();
         if wrong.is_empty() {
             for (column, cell) in columns.iter().zip(&mut row.cells) {
@@ -58,6 +60,8 @@ pub(super) fn finish(raw: Raw) -> Loaded {
 #[derive(Debug)]
 struct Column {
     kind: ColumnType,
+    /// Nearly all of its cells hold something.
+    is_filled: bool,
     decimal: Decimal,
     order: Option<date::Order>,
     /// Everything that was taken off its numbers, with one cell as an example.
@@ -85,6 +89,7 @@ impl Column {
         let counts = count(cells(), decimal);
         let mut column = Self {
             kind: kind_of(&counts),
+            is_filled: counts.filled * 10 >= raw.rows.len() * 8,
             decimal,
             order: None,
             marks: BTreeMap::new(),
@@ -117,6 +122,11 @@ impl Column {
             Json::String(text) => format!("{name}: `{text}` is not a number"),
             other => format!("{name}: {other} is not a number"),
         })
+    }
+
+    /// Why an empty cell is missed here.
+    fn refuse_gap(&self, name: &str, cell: &Json) -> Option<String> {
+        (self.is_filled && cell.is_null()).then(|| format!("{name}: nothing stands there"))
     }
 
     fn convert(&self, cell: &mut Json) {

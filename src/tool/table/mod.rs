@@ -89,6 +89,8 @@ pub struct Loaded {
 pub struct Options {
     /// Which table of a file that holds several (SQLite); the first if `None`.
     pub table: Option<String>,
+    /// A row without a value where nearly all others have one is a bad row.
+    pub refuses_gaps: bool,
 }
 
 /// What a table looks like, for prompts.
@@ -108,13 +110,22 @@ pub struct Peek {
     pub examples: Vec<Vec<String>>,
 }
 
+impl Peek {
+    /// The names of the columns that hold numbers.
+    pub fn numeric_columns(&self) -> Vec<String> {
+        let is_numeric = |kind: &ColumnType| matches!(kind, ColumnType::Integer | ColumnType::Real);
+        let columns = self.columns.iter().zip(&self.types).filter(|(_, kind)| is_numeric(kind));
+        columns.map(|(name, _)| name.clone()).collect()
+    }
+}
+
 /// Reads the table in a file.
 ///
 /// # Errors
 /// [`Error::Missing`] or [`Error::Denied`] for the path, [`Error::Limit`] if it is too large,
 /// [`Error::Arguments`] if it holds no table; says what it holds instead.
 pub fn load(workspace: &Workspace, path: &str, options: &Options) -> Result<Loaded, Error> {
-    let mut tables = load_all(workspace, path)?;
+    let mut tables = load_all(workspace, path, options)?;
     let idx = match &options.table {
         None => 0,
         Some(name) => tables.iter().position(|(other, _)| other.eq_ignore_ascii_case(name)).ok_or_else(|| {
@@ -134,20 +145,28 @@ pub fn load(workspace: &Workspace, path: &str, options: &Options) -> Result<Load
 ///
 /// # Errors
 /// As [`load`]. Never returns an empty list.
-pub fn load_all(workspace: &Workspace, path: &str) -> Result<Vec<(String, Loaded)>, Error> {
+pub fn load_all(workspace: &Workspace, path: &str, options: &Options) -> Result<Vec<(String, Loaded)>, Error> {
     let bytes = workspace.read(path, MAX_BYTES)?;
     if bytes.starts_with(sqlite::MAGIC) {
-        return sqlite::read(workspace, path, bytes);
+        return sqlite::read(workspace, path, bytes, options);
     }
     let (text, note) = workspace::decode(path, &bytes)?;
     drop(bytes);
+    let mut loaded = read(path, text, options)?;
+    loaded.notes.splice(0..0, note);
+    Ok(vec![(stem(path).to_owned(), loaded)])
+}
+
+/// Reads the table in the text of a file, whose name tells how.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(path: &str, text: String, options: &Options) -> Result<Loaded, Error> {
     let raw = parse(path, text)?;
     if raw.rows.len() + raw.bad_rows.len() > MAX_ROWS {
         return Err(Error::Limit(format!("{path} has more than {MAX_ROWS} rows; split it or use a script")));
     }
-    let mut loaded = infer::finish(raw);
-    loaded.notes.splice(0..0, note);
-    Ok(vec![(stem(path).to_owned(), loaded)])
+    Ok(infer::finish(raw, options))
 }
 
 /// Columns, types, the first rows and counts of the table in a file.

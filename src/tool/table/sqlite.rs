@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, MAIN_DB};
 use serde_json::Value as Json;
 
-use super::{Error, Loaded, MAX_ROWS, Raw, RawRow, fix_columns, infer};
+use super::{Error, Loaded, MAX_ROWS, Options, Raw, RawRow, fix_columns, infer};
 use crate::tool::Workspace;
 
 /// First bytes of every SQLite file.
@@ -19,7 +19,12 @@ const MAX_TABLES: u32 = 50;
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// Reads all tables and views.
-pub(super) fn read(workspace: &Workspace, path: &str, mut bytes: Vec<u8>) -> Result<Vec<(String, Loaded)>, Error> {
+pub(super) fn read(
+    workspace: &Workspace,
+    path: &str,
+    mut bytes: Vec<u8>,
+    options: &Options,
+) -> Result<Vec<(String, Loaded)>, Error> {
     // A file in write-ahead mode cannot be used from memory; the two version bytes alone say that it is one.
     if let Some(versions) = bytes.get_mut(18..20) {
         versions.fill(1);
@@ -42,7 +47,7 @@ pub(super) fn read(workspace: &Workspace, path: &str, mut bytes: Vec<u8>) -> Res
         if has_wal {
             raw.notes.push(format!("{wal} may hold newer rows that are not read"));
         }
-        tables.push((name, infer::finish(raw)));
+        tables.push((name, infer::finish(raw, options)));
     }
     Ok(tables)
 }

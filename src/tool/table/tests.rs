@@ -29,6 +29,19 @@ fn load_text(path: &str, content: &[u8]) -> Result<Loaded, Error> {
 }
 
 #[test]
+fn gaps_make_bad_rows_where_they_are_refused() {
+    let (_folder, workspace) = workspace(&[("g.csv", b"id,kg,note\na,1,\nb,,\nc,3,\nd,4,odd\ne,5,\n".as_slice())]);
+    let load = |refuses_gaps| load(&workspace, "g.csv", &Options { refuses_gaps, ..Options::default() }).unwrap();
+    assert_eq!((load(false).table.rows.len(), load(false).bad_rows.len()), (5, 0));
+    let strict = load(true);
+    assert_eq!(strict.table.rows.len(), 4, "notes are few: none is missed");
+    assert_eq!(
+        (strict.bad_rows[0].text.as_str(), strict.bad_rows[0].why.as_str()),
+        ("b,,", "kg: nothing stands there")
+    );
+}
+
+#[test]
 fn splits_and_types_delimited_text() {
     for (content, want) in [
         ("a,b\n1,x\n2,y\n", "a:integer b:text\n1|x\n2|y"),
@@ -40,7 +53,7 @@ fn splits_and_types_delimited_text() {
         ("name,note\nBob,\"two\nlines, one cell\"\n", "name:text note:text\nBob|two\nlines, one cell"),
         // A stray quote costs nothing.
         ("name,size\npipe,5\" wide\nrod,\"7\n", "name:text size:text\npipe|5\" wide\nrod|\"7"),
-        ("# made by hand\nname,n\nx,1\n\n# end\ny,2\n", "name:text n:integer\nx|1\ny|2"),
+        ("# made by hand\nname,n\nx,1\n\n# end\ny,2\n", "name:text n:integer\nx|1\ny|2\n! 5: is a comment"),
         ("#id,n\nx,1\n", "id:text n:integer\nx|1"),
         ("1,2\n3,4\n", "c1:integer c2:integer\n1|2\n3|4"),
         ("Bob,3\nAnn,4\n", "c1:text c2:integer\nBob|3\nAnn|4"),
@@ -126,7 +139,7 @@ fn notes_what_was_done_to_cells() {
         ("1,2\n3,4\n", "t.csv has no header; its columns are called c1 to c2"),
         ("a,,a\n1,2,3\n", "column 2 has no name in the file; it is called `column_2`"),
         ("a,,a\n1,2,3\n", "column 3 has a name that another column has; it is called `a_2`"),
-        ("a,b\n\n1,2\n# x\n", "t.csv: skipped 1 blank and 1 comment lines"),
+        ("# x\na,b\n\n1,2\n", "t.csv: skipped 1 blank and 1 comment lines"),
     ] {
         let notes = load_text("t.csv", content.as_bytes()).unwrap().notes;
         assert!(notes.iter().any(|note| note == want), "{content}: {notes:?}");
@@ -198,12 +211,12 @@ fn reads_sqlite_files_without_touching_them() {
         .unwrap();
     drop(connection);
     let before = std::fs::read(&path).unwrap();
-    let all = load_all(&workspace, "shop.db").unwrap();
+    let all = load_all(&workspace, "shop.db", &Options::default()).unwrap();
     assert_eq!(all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["item", "stock"]);
     assert_eq!(shown(&all[0].1), "name:text price:real\na|1.5\nb|null");
-    let stock = load(&workspace, "shop.db", &Options { table: Some("STOCK".into()) }).unwrap();
+    let stock = load(&workspace, "shop.db", &Options { table: Some("STOCK".into()), ..Options::default() }).unwrap();
     assert_eq!(shown(&stock), "name:text n:integer\na|3");
-    let wrong = load(&workspace, "shop.db", &Options { table: Some("x".into()) }).unwrap_err();
+    let wrong = load(&workspace, "shop.db", &Options { table: Some("x".into()), ..Options::default() }).unwrap_err();
     assert_eq!(wrong.to_string(), "shop.db has no table `x`; it has `item`, `stock`");
     assert_eq!(std::fs::read(&path).unwrap(), before);
     let (_folder, broken) = self::workspace(&[("x.db", b"SQLite format 3\0 and then nothing of use")]);

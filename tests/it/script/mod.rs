@@ -253,6 +253,19 @@ fn asks_the_host_in_batches_and_records_every_call() {
 }
 
 #[test]
+fn loads_tables_with_their_types_and_lines_without_blanks() {
+    let (_copy, workspace) = workspace();
+    let code = "sales = table('sales.csv')\nprint(len(sales), sum(r['units'] * r['price'] for r in sales if r['region'] == 'East'))\n\
+                print(lines('notes/ideas.md')[1])\ntable('notes/ideas.md')";
+    let error =
+        run_with(&workspace, &json!({ "code": code }), &Counter::default(), Duration::from_secs(60)).unwrap_err();
+    assert!(error.to_string().starts_with("line 4"), "{error}");
+    let code = code.rsplit_once('\n').unwrap().0;
+    let output = run_with(&workspace, &json!({ "code": code }), &Counter::default(), Duration::from_secs(60)).unwrap();
+    assert_eq!(text(&output), "8 439.5\n- [ ] write a guide");
+}
+
+#[test]
 fn takes_inputs_and_gives_values() {
     let (_copy, workspace) = workspace();
     for (arguments, want) in [

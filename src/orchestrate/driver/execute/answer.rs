@@ -9,9 +9,10 @@ use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss, passage, reduce};
 use crate::orchestrate::driver::mind::Call;
+use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::{Prompt, Segment};
-use crate::orchestrate::{demand, ground};
+use crate::orchestrate::{clause, demand, ground};
 use crate::tool::format::{self, Format};
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Message, Role};
@@ -46,7 +47,7 @@ struct Row {
 
 /// Answers the questions of a step.
 pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
-    if let Some(counted) = reduce::count(attempt, &attempt.step.task) {
+    if let Some(counted) = reduce::count(attempt, &attempt.task()) {
         return Ok(Value::Text(counted).into());
     }
     let mut documents = attempt.texts()?;
@@ -194,10 +195,24 @@ fn unnumbered(line: &str) -> String {
     line.trim_start_matches(|c: char| c.is_ascii_digit() || ".)-*• ".contains(c)).to_owned()
 }
 
+/// The questions of the goal, if this step is the one to answer them and its task lost some.
+fn lost(attempt: &Attempt<'_>) -> Vec<String> {
+    let others = attempt.state.steps.iter().map(|of_step| &of_step.step).filter(|step| step.id != attempt.step.id);
+    let tasks: Vec<&str> = others.map(|step| step.task.as_str()).collect();
+    let mut questions = clause::questions(&attempt.journal.run().goal);
+    questions.retain(|question| !tasks.iter().any(|task| clause::covers(task, question)));
+    let is_lost = questions.iter().any(|question| !clause::covers(&attempt.step.task, question));
+    if is_lost && attempt.has(Mechanism::OwnWords) { questions } else { Vec::new() }
+}
+
 /// Splits the step's task into separate questions: by code at question marks, else by the model if the task
-/// lists several things.
+/// lists several things. Where the task lost questions of the goal, these are asked.
 async fn split(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
-    let task = &attempt.step.task;
+    let lost = lost(attempt);
+    if !lost.is_empty() {
+        return Ok(lost.into_iter().take(MAX_QUESTIONS).collect());
+    }
+    let task = &attempt.task();
     let parts: Vec<String> =
         task.split_inclusive('?').map(|part| part.trim().to_owned()).filter(|part| part.len() > 5).collect();
     if parts.iter().all(|part| part.ends_with('?')) && !parts.is_empty() {

@@ -8,6 +8,7 @@ use super::items::Item;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::prompt::Segment;
+use crate::orchestrate::word::{has, words};
 use crate::tool::{Output, Spec, Table, Value};
 use crate::types::{Grammar, Role};
 
@@ -84,9 +85,26 @@ fn stacked(mut outputs: Vec<(String, Output)>) -> Output {
     all
 }
 
-async fn run(attempt: &Attempt<'_>, arguments: Json) -> Result<Output, Miss> {
+async fn run(attempt: &Attempt<'_>, mut arguments: Json) -> Result<Output, Miss> {
+    if attempt.tool == "list_files" && attempt.step.file().is_some() {
+        arguments["show"] = json!(listed(&attempt.asked()));
+    }
     let tried = arguments.to_string();
     attempt.tool(attempt.tool, arguments, Record::Now).await.map_err(|error| Miss::new(error.to_string(), tried))
+}
+
+/// What a list of files that is saved is to show besides the paths: what the words about it speak of.
+fn listed(asked: &str) -> String {
+    const COLUMNS: &[(&str, &[&str])] = &[
+        ("title", &["title", "titles", "heading", "headings", "headline", "headlines"]),
+        ("bytes", &["size", "sizes", "bytes", "large", "largest", "big", "biggest", "smallest"]),
+        ("modified", &["date", "dates", "modified", "changed", "newest", "oldest", "recent"]),
+        ("lines", &["lines"]),
+        ("words", &["words"]),
+    ];
+    let words: Vec<String> = words(asked).collect();
+    let shown = COLUMNS.iter().filter(|(_, said)| has(&words, said)).map(|(column, _)| *column);
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// Texts for the same file as one: each call alone would add to the file as it is now, and the last would win.

@@ -8,11 +8,13 @@
 mod answer;
 mod arguments;
 mod call;
+mod extract;
 mod inputs;
 mod items;
 mod named;
 mod passage;
 mod person;
+mod program;
 mod query;
 mod reduce;
 mod script;
@@ -29,6 +31,7 @@ use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::{REPLY, Step, writes_by_itself};
 use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::requirement;
+use crate::orchestrate::word::words;
 use crate::orchestrate::{clause, demand};
 use crate::tool::format::{self, Format};
 use crate::tool::{self, Change, Leave, Output, Value};
@@ -128,7 +131,10 @@ impl Attempt<'_> {
             "ask" => return person::ask(self, of_step),
             "goal" => return self.sub_goal().await,
             "write" => write::write(self).await,
-            "answer" => answer::answer(self).await,
+            "answer" => match extract::wanted(self)? {
+                Some((fields, items)) => extract::extract(self, fields, items).await,
+                None => answer::answer(self).await,
+            },
             "query_table" if self.step.arguments.is_none() => query::query(self).await,
             "script" if self.step.arguments.is_none() => script::script(self).await,
             _ => arguments::call(self).await,
@@ -159,7 +165,7 @@ impl Attempt<'_> {
         if let Some(path) = self.step.file()
             && self.has(Mechanism::Ledger)
         {
-            requirement::put_in_order(&self.journal.run().goal, &self.brief(), path, &mut output.value);
+            requirement::put_in_shape(&self.journal.run().goal, &self.brief(), path, &mut output.value);
         }
         if let Some(path) = self.step.file()
             && !path.ends_with("/*")
@@ -168,6 +174,9 @@ impl Attempt<'_> {
         {
             let content = self.content(&output.value, path)?;
             output.changes.push(Change::Write { path: path.to_owned(), content });
+        }
+        if self.tool == "script" {
+            output.changes.retain(|change| !matches!(change, Change::Write { path, .. } if self.is_of_other(path)));
         }
         // A stand-in for the planned tool may do no more than the plan says: give a value, and fill the step's file.
         let is_planned = |change: &Change| match change {
@@ -184,6 +193,13 @@ impl Attempt<'_> {
             self.journal.run().workspace.check(change)?;
         }
         Ok(output)
+    }
+
+    /// Whether a file is another step's result: what is to stand there is not for a program to say that has seen the whole
+    /// goal and does more of it than its step.
+    fn is_of_other(&self, path: &str) -> bool {
+        let others = self.state.steps.iter().filter(|other| other.step.id != self.step.id);
+        self.step.file() != Some(path) && others.map(|other| &other.step).any(|other| other.file() == Some(path))
     }
 
     /// A text that does not have what the goal asks of its file is tried again while there are tries; after that it is
@@ -269,12 +285,26 @@ impl Attempt<'_> {
         Prompt::default().push(Segment::System, Role::System, role).push(Segment::Step, Role::User, text).messages()
     }
 
+    /// What of the goal is to be told by this step, in the goal's words.
+    fn told(&self) -> Option<String> {
+        let is_told = self.step.target == REPLY && self.has(Mechanism::OwnWords);
+        clause::told(&self.journal.run().goal, &self.brief().outputs()).filter(|_| is_told)
+    }
+
+    /// What the step is to do: the planner's words, or the goal's where the planner lost sight of what is to be told.
+    fn task(&self) -> String {
+        let is_told = self.step.target == REPLY && self.has(Mechanism::OwnWords);
+        let of_goal = || clause::task_to_tell(&self.journal.run().goal, &self.brief().outputs(), &self.step.task);
+        if is_told { of_goal() } else { self.step.task.clone() }
+    }
+
     /// The step in words, with where its result goes and what of the goal concerns it.
     fn asked(&self) -> String {
         let goal = &self.journal.run().goal;
         let brief = self.brief();
         let outputs = brief.outputs();
-        let task = self.step.task.trim_end_matches('.');
+        let task = self.task();
+        let task = task.trim_end_matches('.');
         match self.step.file() {
             Some(path) => {
                 let words = clause::of_file(goal, path, &outputs).filter(|_| self.has(Mechanism::OwnWords));
@@ -285,26 +315,29 @@ impl Attempt<'_> {
                 format!("{words}\n\nDo this step of it: {task}. Its result goes into {path}.")
             }
             None => {
-                let told =
-                    clause::told(goal, &outputs).filter(|_| self.step.target == REPLY && self.has(Mechanism::OwnWords));
-                let task = match told {
-                    // The planner lost sight of what is to be told.
-                    Some(told) if !clause::covers(task, &told) => told,
-                    Some(told) => format!("{task} (in the goal's words: {told})"),
-                    None => task.to_owned(),
+                let told = self.told();
+                let task = match &told {
+                    Some(told) if *told != self.task() => format!("{task} (in the goal's words: {told})"),
+                    _ => task.to_owned(),
                 };
+                let context = told.map_or_else(|| goal.clone(), |_| clause::without_saved_questions(goal, &outputs));
                 format!(
-                    "The whole goal, for its conditions: {goal}\n\nDo only this step of it: {}. Its result is told to the person.",
+                    "The whole goal, for its conditions: {context}\n\nDo only this step of it: {}. Its result is told to the person.",
                     task.trim_end_matches('.')
                 )
             }
         }
     }
 
+    /// What earlier runs teach; without memory, empty.
+    fn recalled(&self) -> String {
+        recollection::for_step(self.journal.run(), &self.step.task, self.tool)
+    }
+
     /// What earlier runs and earlier tries teach, for the prompt of this try; without memory, empty on the first.
     fn failures(&self) -> String {
         let failures = self.state.find(self.step.id).map_or(&[][..], |of_step| &of_step.failures);
-        let mut text = recollection::for_step(self.journal.run(), &self.step.task, self.tool);
+        let mut text = self.recalled();
         for failure in failures.iter().rev().take(2).rev() {
             let tried = if failure.tried.is_empty() { String::new() } else { format!("\n{}\n", failure.tried.trim()) };
             text.push_str(&format!("An earlier try failed:{tried} Error: {}\n", failure.error));
@@ -333,7 +366,14 @@ impl Attempt<'_> {
 /// The form of a step's file: the plan's if the file and the value can take it.
 fn form_for(step: &Step, path: &str, value: &Value, goal: &str) -> Format {
     let form = step.form_for(path);
+    let wants_header = || words(goal).any(|word| ["header", "headers", "table", "columns"].contains(&word.as_str()));
     match (form, value) {
+        // A list of names is no table because the planner calls it one.
+        (Format::Csv | Format::Tsv | Format::MarkdownTable, Value::Table(table))
+            if table.columns.len() == 1 && format::detect(path) == Some(Format::Text) && !wants_header() =>
+        {
+            Format::Text
+        }
         (Format::MarkdownTable, Value::Text(_)) => Format::Text,
         (Format::MarkdownTable, Value::Json(_)) => Format::BulletList,
         (Format::Json, Value::Table(table))

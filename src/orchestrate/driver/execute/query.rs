@@ -7,11 +7,14 @@ use serde_json::json;
 
 use super::call::all;
 use super::{Attempt, Miss};
-use crate::orchestrate::demand;
+use crate::orchestrate::double::{self, Wish};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::driver::tool_deadline;
+use crate::orchestrate::machine::TRIES_PLANNED;
+use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::word::{has, words};
-use crate::tool::query::{self, Database, TableInfo};
+use crate::orchestrate::{damage, demand, ground};
+use crate::tool::query::{self, Database, Shape, TableInfo};
 use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
 
@@ -21,15 +24,22 @@ const N_CANDIDATES: usize = 3;
 /// Writes and runs the query of a step.
 pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let database = open(attempt)?;
-    let wants_all = speaks_of_groups(&attempt.step.task) && attempt.step.file().is_some();
+    let wants_all = speaks_of_groups(&attempt.task()) && attempt.step.file().is_some();
     let may_limit = !wants_all && asks_for_few(&attempt.asked());
-    let keeps_rows = attempt.step.file().is_some() && database.tables().len() == 1 && keeps_rows(&attempt.step.task);
-    let grammar = match (keeps_rows, may_limit) {
-        (true, _) => query::grammar_of_whole_rows(database.tables()),
-        (_, true) => query::grammar(database.tables()),
-        _ => query::grammar_of_all_rows(database.tables()),
+    let is_of_rows = attempt.step.file().is_some() && database.tables().len() == 1;
+    if let Some(output) =
+        sorted_out(attempt, &database).filter(|_| is_of_rows).or_else(|| without_doubles(attempt, &database))
+    {
+        return output;
+    }
+    let keeps_rows = is_of_rows && damage::keeps_rows(&attempt.task());
+    let may_group = attempt.step.file().is_some() || may_group(&attempt.task());
+    let grammar = match keeps_rows {
+        true => query::grammar_of_whole_rows(database.tables()),
+        false => query::grammar_of(database.tables(), Shape { may_limit, may_group }),
     };
     let schema = format!("{}{}", database.schema_text(), counting(database.tables()));
+    let known = format!("{} {} {schema}", attempt.journal.run().goal, attempt.task());
     let queries = candidates(attempt, grammar, schema).await?;
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
@@ -39,16 +49,106 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
             continue;
         }
         let began = Instant::now();
-        let result = database.run(&sql, deadline).and_then(|output| fits(attempt, output));
+        let mut result = database.run(&sql, deadline).and_then(|output| fits(attempt, output));
+        if let Ok(Output { value: Value::Table(table), .. }) = &mut result {
+            count_damaged(table, &sql, &database);
+        }
         let result = result.and_then(|output| attempt.about(&names, &sql, output));
+        let result = result.and_then(|output| grounded(attempt, &sql, &known, output));
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push((sql, result));
     }
-    let mut output = choose(tried, &attempt.step.task)?;
+    let mut output = choose(tried, &attempt.task())?;
     if let Some(digits) = demand::decimals(&format!("{} {}", attempt.step.task, attempt.journal.run().goal)) {
         rounded(&mut output.value, digits);
     }
     Ok(output)
+}
+
+/// The damaged rows of the step's table, as they stand in its file, or all others, if the step is for nothing else: no
+/// model is needed to tell which they are.
+fn sorted_out(attempt: &Attempt<'_>, database: &Database) -> Option<Result<Output, Miss>> {
+    let (table, task) = (database.tables().first().filter(|table| table.n_bad > 0)?, &attempt.task());
+    let sql = if damage::wants_damaged(task) {
+        format!("SELECT text FROM \"{}\" ORDER BY line;", table.bad_name())
+    } else if damage::wants_sound(task, &table.path) {
+        format!("SELECT * FROM \"{}\";", table.name)
+    } else {
+        return None;
+    };
+    Some(run(attempt, database, &sql))
+}
+
+fn run(attempt: &Attempt<'_>, database: &Database, sql: &str) -> Result<Output, Miss> {
+    let began = Instant::now();
+    let result = database.run(sql, tool_deadline(attempt.journal.run()));
+    attempt.record("query_table", json!({ "sql": sql }), &result, began);
+    Ok(result?)
+}
+
+/// The rows of the step's table without those that repeat an earlier one, or how many do, if that is what the step is for.
+fn without_doubles(attempt: &Attempt<'_>, database: &Database) -> Option<Result<Output, Miss>> {
+    let [table] = database.tables() else { return None };
+    let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+    let (wish, first) = double::first_of_same(&attempt.journal.run().goal, &attempt.task(), &columns)?;
+    // A row without the value by which rows are the same is the same as none.
+    let key = |name: &String| match (first.by.is_empty(), first.ignores_case) {
+        (true, _) => format!("COALESCE(\"{name}\", '')"),
+        (false, true) => format!("LOWER(TRIM(\"{name}\"))"),
+        (false, false) => format!("\"{name}\""),
+    };
+    let keys: Vec<String> = if first.by.is_empty() { &columns } else { &first.by }.iter().map(key).collect();
+    let (row, name) = (keys.join(" || CHAR(31) || "), &table.name);
+    if wish == Wish::Count {
+        return Some(run(
+            attempt,
+            database,
+            &format!("SELECT COUNT({row}) - COUNT(DISTINCT {row}) AS dropped FROM \"{name}\";"),
+        ));
+    }
+    if attempt.step.file().is_none() {
+        return None;
+    }
+    let sql = format!(
+        "SELECT * FROM \"{name}\" WHERE {row} IS NULL OR rowid IN (SELECT MIN(rowid) FROM \"{name}\" GROUP BY {row}) ORDER BY rowid;"
+    );
+    let told = |mut output: Output| {
+        if let Value::Table(kept) = &output.value {
+            let n_dropped = table.n_rows - kept.rows.len().min(table.n_rows);
+            let by = if first.by.is_empty() { "all columns".to_owned() } else { first.by.join(", ") };
+            output.notes.push(format!(
+                "{n_dropped} of {} rows dropped, which have the same {by} as an earlier row",
+                table.n_rows
+            ));
+        }
+        output
+    };
+    Some(run(attempt, database, &sql).map(told))
+}
+
+/// Gives a figure that counts damaged rows its value, where the query did not look at them.
+fn count_damaged(table: &mut Table, sql: &str, database: &Database) {
+    let [of] = database.tables() else { return };
+    if of.n_bad == 0 || table.rows.len() != 1 || sql.to_lowercase().contains(&of.bad_name().to_lowercase()) {
+        return;
+    }
+    for (name, cell) in table.columns.iter().zip(&mut table.rows[0]) {
+        if damage::is_count_of_damaged(name) && (cell.is_i64() || cell.is_null()) {
+            *cell = json!(of.n_bad);
+        }
+    }
+}
+
+/// A result, unless it was computed with a figure that was made up; the last tries let that pass.
+fn grounded(attempt: &Attempt<'_>, sql: &str, known: &str, output: Output) -> Result<Output, Error> {
+    let made_up = ground::made_up(sql, known);
+    if made_up.is_empty() || attempt.number > TRIES_PLANNED || !attempt.has(Mechanism::Grounding) {
+        return Ok(output);
+    }
+    Err(Error::Failed(format!(
+        "the query computes with {}, which stands neither in the goal nor in the tables",
+        made_up.join(" and ")
+    )))
 }
 
 /// A result in which a word stands in two spellings did not treat them as the same, where the goal asks for that.
@@ -127,21 +227,6 @@ fn asks_for_few(asked: &str) -> bool {
     words(asked).any(|word| FEW.contains(&word.as_str()) || word.ends_with("est") || demand::number(&word).is_some())
 }
 
-/// Whether a step's words ask for some rows of a table as they are, and for nothing that is computed from them.
-fn keeps_rows(task: &str) -> bool {
-    const ROWS: &[&str] = &["rows", "lines", "records", "entries"];
-    const KEPT: &[&str] = &[
-        "keep", "skip", "without", "drop", "remove", "leave", "copy", "only", "damaged", "valid", "good", "clean",
-        "faulty", "broken", "header", "filter",
-    ];
-    const COMPUTED: &[&str] = &[
-        "total", "totals", "sum", "average", "averages", "mean", "count", "counts", "number", "per", "each", "group",
-        "column", "columns", "names", "bad",
-    ];
-    let words: Vec<String> = words(task).collect();
-    has(&words, ROWS) && has(&words, KEPT) && !has(&words, COMPUTED)
-}
-
 /// What a column of counts means, which models take for nothing but a column.
 fn counting(tables: &[TableInfo]) -> String {
     const COUNTS: &[&str] = &["count", "quantity", "qty", "pieces", "copies", "units"];
@@ -160,8 +245,22 @@ fn counting(tables: &[TableInfo]) -> String {
 
 /// Whether the step asks for a row per group, so that its result may not be cut to a few rows.
 fn speaks_of_groups(task: &str) -> bool {
+    const UNITS: &[&str] = &["night", "person", "piece", "unit", "head", "hour", "kg"];
     let words: Vec<String> = words(task).collect();
-    has(&words, &["per", "each", "every", "totals", "counts", "averages"])
+    // "300 euro per night" is a price.
+    let is_of_price = |i: usize| {
+        let before = &words[i.saturating_sub(2)..i];
+        let is_rate = || {
+            has(before, &["price", "rate", "fee"])
+                && words.get(i + 1).is_some_and(|next| UNITS.contains(&next.as_str()))
+        };
+        before.iter().any(|word| demand::number(word).is_some()) || is_rate()
+    };
+    let begins = |i: usize, word: &str| match word {
+        "per" | "each" => !is_of_price(i),
+        _ => ["every", "totals", "counts", "averages"].contains(&word),
+    };
+    words.iter().enumerate().any(|(i, word)| begins(i, word))
         && !has(&words, &["top", "only", "which", "best", "worst"])
 }
 
@@ -190,7 +289,9 @@ fn is_empty(value: &Value) -> bool {
 /// The step's tables: files, and results of earlier steps under the names `result_1`, `result_2`, ….
 fn open(attempt: &Attempt<'_>) -> Result<Database, Miss> {
     let files = attempt.tables()?;
-    let mut database = Database::open(&attempt.journal.run().workspace, &files)?;
+    let refuses_gaps = damage::covers_gaps(&attempt.journal.run().goal);
+    let options = table::Options { refuses_gaps, ..table::Options::default() };
+    let mut database = Database::open(&attempt.journal.run().workspace, &files, &options)?;
     for (name, value) in attempt.results() {
         if let Value::Table(rows) = value {
             let name = format!("result_{}", name.trim_start_matches('$'));
@@ -234,17 +335,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_are_kept_are_told_from_what_is_computed() {
-        for (task, want) in [
-            ("skip damaged rows, keep the header", true),
-            ("copy only the good rows with the header", true),
-            ("all rows that are not faulty, with every column", false),
-            ("mean of the valid rows", false),
-            ("the broken lines of bad rows", false),
-            ("total per region", false),
-        ] {
-            assert_eq!(keeps_rows(task), want, "{task}");
-        }
+    fn a_few_rows_are_told_from_all() {
+        assert!(speaks_of_groups("total price per region") && speaks_of_groups("mean of each kind"));
+        assert!(!speaks_of_groups("the cheapest cabin for no more than 300 euro per night"));
         assert!(
             asks_for_few("the cheapest room") && asks_for_few("the three oldest") && !asks_for_few("total per region")
         );

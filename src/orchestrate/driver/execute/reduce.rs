@@ -8,19 +8,49 @@ use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::Call;
-use crate::orchestrate::word;
+use crate::orchestrate::{plan, word};
 use crate::tool::Value;
 use crate::tool::format::number_text;
 use crate::types::Grammar;
 
 /// The answer to a question for how many there are, where an earlier step has listed them: the number of its rows.
 pub fn count(attempt: &Attempt<'_>, question: &str) -> Option<String> {
-    let mut tables = attempt.results().into_iter().filter_map(|(_, value)| match value {
-        Value::Table(table) => Some(table.rows.len()),
+    let mut tables = attempt.results().into_iter().filter_map(|(id, value)| match value {
+        Value::Table(table) => Some((id, table.rows.len())),
         _ => None,
     });
-    let (n_rows, None) = (tables.next()?, tables.next()) else { return None };
-    asks_for_count(question).then(|| format!("There are {n_rows}."))
+    let ((id, n_rows), None) = (tables.next()?, tables.next()) else { return None };
+    let listed = &attempt.state.find(plan::reference(&id)?)?.step.task;
+    let (marks, known) = (marks(question), marks(listed));
+    let is_of_list = (marks.is_empty() || marks == known) && is_of(&counted(question), listed);
+    (asks_for_count(question) && is_of_list).then(|| format!("There are {n_rows}."))
+}
+
+/// What a question wants counted: the words behind "how many" or "number of", without those that name nothing.
+fn counted(question: &str) -> Vec<String> {
+    const EMPTY: &[&str] = &[
+        "the", "of", "them", "it", "there", "are", "were", "is", "did", "do", "you", "find", "found", "in", "all",
+        "such",
+    ];
+    let question = question.to_lowercase();
+    let phrases = ["how many", "number of", "count of", "count the"];
+    let Some(rest) = phrases.iter().find_map(|phrase| question.split_once(phrase).map(|(_, rest)| rest)) else {
+        return Vec::new();
+    };
+    word::words(rest).take(3).filter(|word| !EMPTY.contains(&word.as_str())).collect()
+}
+
+/// Whether a list that was made by `listed` is one of these things.
+fn is_of(things: &[String], listed: &str) -> bool {
+    let stem = |word: &str| word::stem(word.trim_end_matches('s'));
+    let listed: Vec<String> = word::words(listed).map(|word| stem(&word)).collect();
+    things.is_empty() || things.iter().any(|thing| listed.contains(&stem(thing)))
+}
+
+/// The words of a text in capitals: a question with others than the list was made for asks for a part of the list.
+fn marks(text: &str) -> std::collections::BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.filter(|word| word.len() > 1 && word.chars().all(|c| c.is_uppercase() || c == '_')).collect()
 }
 
 /// Whether a question asks how many things there are, and not for a sum or for different ones among them.
@@ -252,6 +282,19 @@ mod tests {
             ("What is the longest one?", false),
         ] {
             assert_eq!(asks_for_count(question), want, "{question}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_has_to_be_what_was_listed() {
+        for (question, listed, want) in [
+            ("the number of FIXME lines", "every line with FIXME in src", true),
+            ("How many did you find?", "all notes", true),
+            ("tell me how many there are", "file, sender", true),
+            ("count of complaints in o.csv", "file, sender, kind", false),
+            ("number of markdown files", "list all markdown files", true),
+        ] {
+            assert_eq!(is_of(&counted(question), listed), want, "{question}");
         }
     }
 

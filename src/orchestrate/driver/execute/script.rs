@@ -1,27 +1,36 @@
 //! `script`: the model writes a short Python program; candidates are decoded in one batch and run in the
 //! sandbox, where writes are only proposed; the result that most agree on is kept.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::call::{Record, all};
-use super::{Attempt, Miss};
+use super::program::AtHand;
+use super::{Attempt, Miss, reduce};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::event::written;
-use crate::tool::{Change, Error, Output, Value};
+use crate::tool::format::{self, Format};
+use crate::tool::{Change, Error, Output, Value, table};
 
+/// Lines of a calculation that is shown step by step.
+const MIN_STEPS: usize = 3;
 /// Candidates per try: one greedy, the others warm.
-const N_CANDIDATES: usize = 3;
-/// Characters of inputs that the prompt shows.
-const SHOWN: usize = 5000;
+const N_CANDIDATES: usize = 4;
 
 /// Writes and runs the program of a step.
 pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
-    let programs = candidates(attempt).await?;
+    if attempt.step.file().is_none()
+        && let Some(counted) = reduce::count(attempt, &attempt.task())
+    {
+        return Ok(Value::Text(counted).into());
+    }
+    let at_hand = AtHand::of(attempt)?;
     let names = attempt.names();
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
-    for code in programs {
+    for own in candidates(attempt, &at_hand).await? {
+        let code = format!("{}{own}", at_hand.code);
         if tried.iter().any(|(other, _)| *other == code) {
             continue;
         }
@@ -29,11 +38,68 @@ pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let arguments = json!({ "code": code });
         let result =
             attempt.tool("script", arguments.clone(), Record::Later).await.and_then(|output| fits(attempt, output));
-        let result = result.and_then(|output| attempt.about(&names, &code, output));
+        let result = result.and_then(|output| attempt.about(&names, &own, output));
         attempt.record("script", arguments, &result, began);
         tried.push((code, result));
     }
-    choose(tried)
+    choose(tried).map(|output| settled(attempt, output))
+}
+
+/// A result as it is kept: what belongs into a file of rows stays the text that it is, and is a table for the steps that
+/// follow; what is a number in the files that the program read is one in JSON.
+fn settled(attempt: &Attempt<'_>, mut output: Output) -> Output {
+    let workspace = &attempt.journal.run().workspace;
+    let tables = attempt.tables().unwrap_or_default();
+    let peeks = tables.iter().filter_map(|path| table::peek(workspace, path).ok());
+    let numeric: BTreeSet<String> = peeks.flat_map(|peek| peek.numeric_columns()).collect();
+    if let Value::Json(json) = &mut output.value {
+        as_numbers(json, &numeric);
+    }
+    for change in &mut output.changes {
+        if let Change::Write { path, content } = change
+            && format::detect(path) == Some(Format::Json)
+            && let Ok(mut json) = serde_json::from_str::<Json>(content)
+            && as_numbers(&mut json, &numeric)
+            && let Ok(text) = format::render(&Value::Json(json), Format::Json)
+        {
+            *content = text;
+        }
+    }
+    let Some(own) = attempt.step.file() else { return output };
+    if let Value::Text(printed) = &output.value
+        && !written(&output.changes).contains(&own)
+        && matches!(format::detect(own), Some(Format::Csv | Format::Tsv))
+    {
+        output.changes.push(Change::Write { path: own.to_owned(), content: format!("{}\n", printed.trim_end()) });
+    }
+    let text = output.changes.iter().find_map(|change| match change {
+        Change::Write { path, content } if path == own => Some(content.clone()),
+        _ => None,
+    });
+    if let (Some(text), Value::Text(_)) = (text, &output.value) {
+        let rows = format::detect(own).and_then(|_| table::read(own, text.clone(), &table::Options::default()).ok());
+        output.value = rows.map_or(Value::Text(text), |loaded| Value::Table(loaded.table));
+    }
+    output
+}
+
+/// Turns the texts under `names` that are numbers into numbers; tells whether there were any.
+fn as_numbers(json: &mut Json, names: &BTreeSet<String>) -> bool {
+    let mut any = false;
+    match json {
+        Json::Array(items) => items.iter_mut().for_each(|item| any |= as_numbers(item, names)),
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                let number = value.as_str().and_then(|text| text.trim().parse::<serde_json::Number>().ok());
+                match number.filter(|_| names.contains(name)) {
+                    Some(number) => (*value, any) = (Json::Number(number), true),
+                    None => any |= as_numbers(value, names),
+                }
+            }
+        }
+        _ => {}
+    }
+    any
 }
 
 /// A program that printed nothing and wrote nothing did not do the step.
@@ -45,6 +111,9 @@ fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
         && !faults.is_empty()
     {
         return Err(Error::Failed(format!("what belongs into {path} is wrong: {}", faults.join("; "))));
+    }
+    if wants_steps(&attempt.asked()) && printed && output.value.preview(usize::MAX).trim().lines().count() < MIN_STEPS {
+        return Err(Error::Failed("the program has to print every step of the calculation, one a line".into()));
     }
     if is_all_zero(&output.value) {
         return Err(Error::Failed(
@@ -105,32 +174,27 @@ fn lines(output: &Output) -> Vec<String> {
     text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
-async fn candidates(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
+/// What the model writes after the lines that load the inputs.
+async fn candidates(attempt: &Attempt<'_>, at_hand: &AtHand) -> Result<Vec<String>, Miss> {
     let step = attempt.step;
-    let inputs = attempt.texts()?;
-    let files = attempt.files()?;
     let end = match step.file() {
         Some(path) => format!("Print exactly the text that belongs into {path}, and nothing else; do not write files."),
         None => "Print the result with a few words that say what it is.".to_owned(),
     };
     let asked = attempt.asked();
     let steps = if wants_steps(&asked) { " Print every step of the calculation with its numbers, too." } else { "" };
-    let results = attempt.results().iter().fold(String::new(), |text, (name, _)| {
-        format!("{text}The text of {name} above has to be written into the program as a string.\n")
-    });
     let text = format!(
-        "Files:\n{}{}{results}{}\nWrite a short, plain Python program for this step. It reads the files with open({:?}) and the like, uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Follow every rule in the inputs and the goal. {end}{steps}",
-        attempt.shown(&inputs, SHOWN),
+        "Files:\n{}{}{asked}\nWrite a short, plain Python program for this step.{} It uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Every amount has a variable of its own, which is never changed afterwards. Follow every rule in the inputs and the goal. {end}{steps}",
+        at_hand.shown,
         attempt.failures(),
-        asked,
-        files.first().map_or("file.txt", String::as_str),
+        at_hand.rules(),
     );
     let messages = attempt.focus("You write short, correct Python programs.", text);
     let calls = (0..attempt.width(N_CANDIDATES)).map(|candidate| Call {
         purpose: "script",
         step: Some(step.id),
         messages: messages.clone(),
-        prefill: "```python\n".into(),
+        prefill: format!("```python\n{}", at_hand.code),
         grammar: None,
         sampling: attempt.sampling(candidate),
         stop: vec!["```".into()],
@@ -154,6 +218,15 @@ mod tests {
         let is_zero = |text: &str| is_all_zero(&Value::Text(text.to_owned()));
         assert!(is_zero("Subtotal: 0.00 EUR\nTotal for 3 rows: 0.00"));
         assert!(!is_zero("Subtotal: 0.00\nTotal: 1.50") && !is_zero("0.0") && !is_zero("1. It is."));
+    }
+
+    #[test]
+    fn numbers_of_the_files_are_numbers_in_json() {
+        let names = BTreeSet::from(["age".to_owned(), "kg".to_owned()]);
+        let mut json = json!([{"name": "12", "age": "7", "kg": "heavy"}, {"age": 8, "of": {"kg": "2.5"}}]);
+        assert!(as_numbers(&mut json, &names));
+        assert_eq!(json, json!([{"name": "12", "age": 7, "kg": "heavy"}, {"age": 8, "of": {"kg": 2.5}}]));
+        assert!(!as_numbers(&mut json, &names));
     }
 
     #[test]

@@ -7,8 +7,10 @@ use super::call::all;
 use super::inputs::Input;
 use super::items::Item;
 use super::{Attempt, Miss};
+use crate::orchestrate::clause;
 use crate::orchestrate::demand::{self, Demand};
 use crate::orchestrate::driver::mind::{Call, Reply};
+use crate::orchestrate::machine::TRIES;
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Sampling};
 
@@ -27,7 +29,7 @@ pub async fn write(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 
 async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let inputs = attempt.texts()?;
-    let demand = demand::read(&attempt.step.task, &attempt.journal.run().goal, &inputs_text(&inputs));
+    let demand = demanded(attempt, &inputs);
     let n = if demand.is_empty() { 1 } else { attempt.width(N_CANDIDATES) };
     let calls = (0..n).map(|candidate| {
         let text = format!("{}{}", attempt.shown(&inputs, SHOWN), instruction(attempt, &demand));
@@ -52,9 +54,24 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     }
     match best {
         Some((0, text, _)) => Ok(Value::Text(text).into()),
+        // The best there is; what it lacks is noted when it is held against the goal.
+        Some((_, text, _)) if attempt.number >= TRIES => Ok(Value::Text(text).into()),
         Some((_, text, faults)) => Err(Miss::new(faults, text)),
         None => Err(Miss::new("the text is empty", "")),
     }
+}
+
+/// What is demanded of the text: by the step's task, else by the goal's words about its file.
+fn demanded(attempt: &Attempt<'_>, inputs: &[Input]) -> Demand {
+    let goal = &attempt.journal.run().goal;
+    let mut demand = demand::read(&attempt.step.task, goal, &inputs_text(inputs));
+    let brief = attempt.brief();
+    if !demand.has_counts()
+        && let Some(words) = attempt.step.file().and_then(|path| clause::of_file(goal, path, &brief.outputs()))
+    {
+        demand.take_counts(demand::of_whole(&words));
+    }
+    demand
 }
 
 /// What no text of a file should be: talk about the file itself, a string of hashtags, the same line again and again.
@@ -65,11 +82,21 @@ fn odd(text: &str, path: Option<&str>) -> Option<String> {
         Some("it speaks of its own file instead of being its text".into())
     } else if text.split_whitespace().filter(|word| word.starts_with('#') && word.len() > 1).count() > 2 {
         Some("it has hashtags".into())
+    } else if let Some(place) = placeholder(text) {
+        Some(format!("it has the placeholder {place}; leave out what is not known"))
     } else if lines.iter().any(|line| line.len() > 20 && !seen.insert(*line)) {
         Some("it has the same line twice".into())
     } else {
         None
     }
+}
+
+/// A placeholder like `[Your Name]`, which a reader would have to fill in.
+fn placeholder(text: &str) -> Option<&str> {
+    let pattern =
+        regex::Regex::new(r"\[(?:[Yy]our|[Ii]nsert|[Tt]he|[Nn]ame|[Dd]ate|[A-Z][a-z]+) ?[A-Za-z' ]*\]").ok()?;
+    let found = pattern.find_iter(text).find(|found| !text[found.end()..].starts_with('('))?;
+    Some(found.as_str())
 }
 
 fn inputs_text(inputs: &[Input]) -> Vec<(String, String)> {
@@ -141,8 +168,13 @@ fn instruction(attempt: &Attempt<'_>, demand: &Demand) -> String {
         Some(path) => format!("Give only the text of {path}."),
         None => "Give only the text.".to_owned(),
     };
-    let demands = demand.in_words();
-    format!("{}{}\n{demands}{place}", attempt.failures(), attempt.asked())
+    let demands = format!("{}{}", demand.in_words(), demand.advice());
+    // Who sees a text that failed writes it again; what was wrong with it is enough.
+    let failures = attempt.state.find(attempt.step.id).map_or(&[][..], |of_step| &of_step.failures);
+    let faults = failures.last().map_or_else(String::new, |failure| {
+        format!("An earlier text was not good: {}. Write another.\n", failure.error.trim_end_matches('.'))
+    });
+    format!("{}{faults}{}\n{demands}{place}", attempt.recalled(), attempt.asked())
 }
 
 fn call(attempt: &Attempt<'_>, text: String, demand: &Demand, candidate: u64) -> Call {
@@ -169,5 +201,33 @@ fn clean(reply: &Reply) -> String {
     if text.len() > 2 && text.starts_with('"') && text.ends_with('"') && text.matches('"').count() == 2 {
         text = &text[1..text.len() - 1];
     }
-    text.to_owned()
+    without_blanks_to_fill(text)
+}
+
+/// The text without lines that are nothing but a placeholder, as models put them under a letter.
+fn without_blanks_to_fill(text: &str) -> String {
+    let is_blank =
+        |line: &&str| placeholder(line).is_some_and(|place| line.trim().trim_end_matches([',', '.']) == place);
+    let lines: Vec<&str> = text.lines().filter(|line| !is_blank(line)).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_text_should_be_is_found() {
+        for (text, want) in [
+            ("Best regards,\n[Your Name]", Some("it has the placeholder [Your Name]; leave out what is not known")),
+            ("See [Mill Museum](map.png) and [1].", None),
+            ("It is the text of a.txt.", Some("it speaks of its own file instead of being its text")),
+            ("Good #day to #all #people", Some("it has hashtags")),
+            ("the same line again and again\nthe same line again and again", Some("it has the same line twice")),
+            ("A plain text.", None),
+        ] {
+            assert_eq!(odd(text, Some("a.txt")).as_deref(), want, "{text}");
+        }
+        assert_eq!(without_blanks_to_fill("Dear all,\n[Date]\nCome!\n\n[Your Name]\n"), "Dear all,\nCome!");
+    }
 }

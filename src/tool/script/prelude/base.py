@@ -161,6 +161,14 @@ def query(sql, *files):
     return _host('query', sql, [str(name) for name in names])
 
 
+def table(path):
+    return _host('table', str(path))
+
+
+def lines(path):
+    return [line.strip() for line in open(path).read().splitlines() if line.strip()]
+
+
 def _print(*values, sep=' ', end='\n', file=None, flush=False):
     sep = ' ' if sep is None else sep
     end = '\n' if end is None else end

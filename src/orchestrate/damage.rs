@@ -1,0 +1,160 @@
+//! What words say of the damaged rows of a table: that there are some, what makes a row one, and which are wanted.
+//!
+//! Which rows are damaged is found by the code that loads tables; a model is asked for what else a step wants.
+//! Must not know: the engine, steps, the workspace.
+
+use super::word::{has, words};
+
+const ROWS: &[&str] = &["row", "rows", "line", "lines", "record", "records", "entry", "entries"];
+const BAD: &[&str] = &[
+    "broken",
+    "damaged",
+    "faulty",
+    "bad",
+    "invalid",
+    "corrupt",
+    "corrupted",
+    "malformed",
+    "defective",
+    "incomplete",
+    "unusable",
+    "unreadable",
+];
+const GOOD: &[&str] = &["good", "valid", "clean", "intact", "usable", "undamaged", "complete"];
+/// Words by which what follows is left out.
+const OMITS: &[&str] = &[
+    "skip",
+    "skipping",
+    "skips",
+    "without",
+    "drop",
+    "dropping",
+    "remove",
+    "removing",
+    "leave",
+    "leaving",
+    "except",
+    "ignore",
+    "ignoring",
+    "not",
+    "exclude",
+    "excluding",
+    "omit",
+    "omitting",
+];
+/// Words that ask for a figure instead of rows.
+const COMPUTED: &[&str] = &[
+    "total", "totals", "sum", "average", "averages", "mean", "count", "counts", "number", "many", "per", "each",
+    "group", "column", "columns", "names",
+];
+
+/// Whether a goal speaks of damaged rows.
+pub fn is_spoken_of(goal: &str) -> bool {
+    let words: Vec<String> = words(goal).collect();
+    has(&words, ROWS) && has(&words, BAD)
+}
+
+/// Whether a goal says of rows in which something is missing that they are damaged.
+pub fn covers_gaps(goal: &str) -> bool {
+    const GAPS: &[&str] = &["missing", "empty", "blank", "incomplete", "lack", "lacks", "lacking"];
+    let words: Vec<String> = words(goal).collect();
+    has(&words, GAPS) && has(&words, ROWS) && (has(&words, BAD) || has(&words, GOOD) || has(&words, OMITS))
+}
+
+/// The words of a task outside of brackets, in which it may say what makes a row a damaged one.
+fn outside_brackets(task: &str) -> Vec<String> {
+    let mut depth = 0_usize;
+    let is_outside = |c: &char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    };
+    words(&task.chars().filter(is_outside).collect::<String>()).collect()
+}
+
+/// Whether a step's words ask for some rows of a table as they are, and for nothing that is computed from them.
+pub fn keeps_rows(task: &str) -> bool {
+    const KEPT: &[&str] = &["keep", "copy", "only", "header", "filter"];
+    let words = outside_brackets(task);
+    let is_kept = has(&words, KEPT) || has(&words, OMITS) || has(&words, GOOD) || has(&words, BAD);
+    has(&words, ROWS) && is_kept && !has(&words, COMPUTED) && !wants_damaged(task)
+}
+
+/// Whether a step's words ask for all rows that are not damaged, and for no others and no condition on them. `path` is the
+/// file that they stand in.
+pub fn wants_sound(task: &str, path: &str) -> bool {
+    const PLAIN: &[&str] = &[
+        "all", "the", "of", "in", "to", "a", "from", "with", "every", "column", "columns", "header", "its", "and",
+        "keep", "copy", "only", "are", "that", "which", "out", "other", "others", "rest", "write", "save", "filter",
+        "as", "they", "csv", "file",
+    ];
+    let own: Vec<String> = words(path).collect();
+    let is_known = |word: &String| {
+        let lists = [PLAIN, ROWS, BAD, GOOD, OMITS];
+        own.contains(word) || lists.iter().any(|list| list.contains(&word.as_str()))
+    };
+    let words = outside_brackets(task);
+    let is_of_sound = has(&words, GOOD) || (has(&words, BAD) && has(&words, OMITS));
+    has(&words, ROWS) && is_of_sound && words.iter().all(is_known)
+}
+
+/// Whether the name of a figure says that it counts damaged rows. A query that does not name their table cannot know it.
+pub fn is_count_of_damaged(name: &str) -> bool {
+    const COUNTED: &[&str] = &["skipped", "dropped", "removed", "omitted", "excluded", "ignored"];
+    let words: Vec<String> = words(&name.replace('_', " ")).collect();
+    has(&words, COUNTED) || (has(&words, BAD) && !has(&words, OMITS))
+}
+
+/// Whether a step's words ask for the damaged rows themselves.
+pub fn wants_damaged(task: &str) -> bool {
+    let words = outside_brackets(task);
+    has(&words, ROWS) && has(&words, BAD) && !has(&words, GOOD) && !has(&words, OMITS) && !has(&words, COMPUTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_damage_where_the_goal_says_so() {
+        for (goal, want) in [
+            ("Some rows are broken (a missing or non-numeric weight): skip those.", true),
+            ("Drop incomplete lines of a.csv.", true),
+            ("Copy the good rows to good.csv.", false),
+            ("List the rows with a missing phone number.", false),
+            ("Find the missing budget file.", false),
+        ] {
+            assert_eq!(covers_gaps(goal), want, "{goal}");
+        }
+    }
+
+    #[test]
+    fn the_rows_that_are_wanted_are_told_from_those_that_are_left_out() {
+        for (task, keeps, damaged) in [
+            ("skip damaged rows, keep the header", true, false),
+            ("copy only the good rows with the header", true, false),
+            ("all rows that are not faulty, by date", true, false),
+            ("mean of the valid rows", false, false),
+            ("copy the broken lines (no number, or a missing field) as they are", false, true),
+            ("the damaged rows of stock.csv", false, true),
+            ("number of damaged rows", false, false),
+            ("total per region", false, false),
+        ] {
+            assert_eq!((keeps_rows(task), wants_damaged(task)), (keeps, damaged), "{task}");
+        }
+        for (task, want) in [
+            ("all rows that are not faulty, with every column", true),
+            ("copy only the good rows of parcels.csv with the header", true),
+            ("good rows of parcels.csv with a weight over 10", false),
+            ("the broken rows", false),
+            ("all rows", false),
+        ] {
+            assert_eq!(wants_sound(task, "in/parcels.csv"), want, "{task}");
+        }
+        assert!(is_count_of_damaged("skipped_rows") && is_count_of_damaged("n_bad") && !is_count_of_damaged("rows"));
+        assert!(is_spoken_of("Some lines are damaged.") && !is_spoken_of("A damaged bicycle."));
+    }
+}

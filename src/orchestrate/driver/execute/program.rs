@@ -1,0 +1,304 @@
+//! What a program finds at hand: lines that load the inputs of its step, with what they give, and what of the inputs the
+//! model reads by itself. Small models know how to compute, and fail at how a file is laid out.
+
+use serde_json::{Map, Value as Json};
+
+use super::inputs::Input;
+use super::{Attempt, Miss};
+use crate::orchestrate::survey;
+use crate::tool::query::Database;
+use crate::tool::table::{self, Loaded};
+use crate::tool::{Table, Value};
+
+/// Characters of inputs that the prompt shows.
+const SHOWN: usize = 5000;
+/// Characters of an earlier result that is written into the program.
+const MAX_LITERAL: usize = 2500;
+/// Rows of a table that is given to a program at once.
+const MAX_ROWS: usize = 20_000;
+/// Words of a line in a list of names; a text with longer lines is prose.
+const MAX_LISTED: usize = 4;
+/// What every program begins with: an author who forgets an import fails for nothing.
+const IMPORTS: &str = "import csv, datetime, json, math, os, re, statistics\n";
+/// Names that mean something else in a program.
+const RESERVED: &[&str] = &[
+    "all",
+    "and",
+    "any",
+    "ask",
+    "class",
+    "csv",
+    "date",
+    "datetime",
+    "def",
+    "dict",
+    "filter",
+    "for",
+    "from",
+    "id",
+    "if",
+    "import",
+    "in",
+    "input",
+    "is",
+    "json",
+    "len",
+    "lines",
+    "list",
+    "map",
+    "math",
+    "max",
+    "min",
+    "not",
+    "open",
+    "or",
+    "os",
+    "print",
+    "query",
+    "range",
+    "re",
+    "result",
+    "round",
+    "set",
+    "sorted",
+    "statistics",
+    "str",
+    "sum",
+    "table",
+    "time",
+    "type",
+    "with",
+];
+
+/// What a program begins with, and what its author is told of it.
+#[derive(Debug, Default)]
+pub struct AtHand {
+    /// Python, a line for each input that is loaded.
+    pub code: String,
+    /// The inputs, for the prompt.
+    pub shown: String,
+    /// Files that the program has to open by itself.
+    pub unopened: Vec<String>,
+    /// Texts whose figures the author takes from the prompt.
+    prose: Vec<String>,
+    /// Whether other files are texts with figures in their sentences.
+    has_sentences: bool,
+    names: Vec<String>,
+    /// Files that are loaded as tables, with the names that they have in the program.
+    tables: Vec<(String, String)>,
+}
+
+impl AtHand {
+    /// Of a step's inputs.
+    pub fn of(attempt: &Attempt<'_>) -> Result<Self, Miss> {
+        let mut at_hand = Self::default();
+        let named: Vec<&str> = attempt.step.paths().collect();
+        let (mut texts, mut n_chars) = (Vec::new(), 0);
+        for input in attempt.texts()?.into_iter().filter(|input| !input.name.starts_with('$')) {
+            // Files of a folder are worked through by the program.
+            let is_named = named.contains(&input.name.as_str());
+            if is_named && at_hand.load(attempt, &input) {
+                continue;
+            }
+            n_chars += input.text.chars().count();
+            texts.push(input);
+        }
+        let is_whole = n_chars <= SHOWN;
+        for input in &texts {
+            let is_prose = is_whole && !is_list(&input.text) && !is_data(&input.name);
+            let is_named = named.contains(&input.name.as_str());
+            let list = if is_prose && is_named { &mut at_hand.prose } else { &mut at_hand.unopened };
+            list.push(input.name.clone());
+            at_hand.has_sentences |= is_prose && !is_named && holds_sentences(&input.text);
+        }
+        at_hand.shown.push_str(&attempt.shown(&texts, SHOWN));
+        at_hand.code.insert_str(0, IMPORTS);
+        at_hand.link(attempt)?;
+        for (id, value) in attempt.results() {
+            at_hand.write_down(&id, value);
+        }
+        Ok(at_hand)
+    }
+
+    /// What the author has to know besides.
+    pub fn rules(&self) -> String {
+        let mut text = String::new();
+        if self.code != IMPORTS {
+            text.push_str(" It begins with the lines that load the data; go on after them.");
+        }
+        if let Some(file) = self.unopened.first() {
+            text.push_str(&format!(" It reads the other files with open({file:?}) and the like."));
+        }
+        if !self.prose.is_empty() {
+            let prose = self.prose.join(" and ");
+            text.push_str(&format!(
+                " It does not open {prose}: write the figures that the text above states into the program as constants."
+            ));
+        }
+        if self.has_sentences {
+            text.push_str(" It takes no figures out of sentences: write those that the texts above state into the program as constants, and leave out what they say nothing of.");
+        }
+        text
+    }
+
+    /// A line that loads a table or a list, if the file is one.
+    fn load(&mut self, attempt: &Attempt<'_>, input: &Input) -> bool {
+        let workspace = &attempt.journal.run().workspace;
+        let path = &input.name;
+        if let Ok(mut tables) = table::load_all(workspace, path, &table::Options::default())
+            && is_data(path)
+        {
+            let (1, Some((_, loaded))) = (tables.len(), tables.pop()) else { return false };
+            let Some(example) = example(&loaded).filter(|_| loaded.table.rows.len() <= MAX_ROWS) else { return false };
+            self.shown.push_str(&survey::describe_table(path, &loaded.peek()));
+            self.shown.push_str("\n\n");
+            let name = self.name(path);
+            self.tables.push((path.clone(), name.clone()));
+            let n_rows = loaded.table.rows.len();
+            self.code.push_str(&format!("{name} = table({path:?})  # a list of {n_rows} dicts like {example}\n"));
+            return true;
+        }
+        if !is_list(&input.text) {
+            return false;
+        }
+        let lines: Vec<&str> = input.text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let Some(first) = lines.first() else { return false };
+        let name = self.name(path);
+        self.shown.push_str(&format!("[{path}]\n{}\n\n", Value::Text(lines.join("\n")).preview(600)));
+        self.code.push_str(&format!(
+            "{name} = lines({path:?})  # a list of {} texts like {}\n",
+            lines.len(),
+            python(&Json::from(*first))
+        ));
+        true
+    }
+
+    /// Lines that let a row find its row of another table, where a column points there.
+    fn link(&mut self, attempt: &Attempt<'_>) -> Result<(), Miss> {
+        let paths: Vec<String> = self.tables.iter().map(|(path, _)| path.clone()).collect();
+        if paths.len() < 2 {
+            return Ok(());
+        }
+        let database = Database::open(&attempt.journal.run().workspace, &paths, &table::Options::default())?;
+        let variable = |place: usize| self.tables.get(place).map_or("", |(_, name)| name.as_str());
+        let mut code = String::new();
+        for link in database.links() {
+            let (rows, of) = (variable(link.to.0), variable(link.from.0));
+            let (key, column) = (database.column_name(link.to), database.column_name(link.from));
+            let line = format!("{rows}_by_{} = {{row[{key:?}]: row for row in {rows}}}", plain(key));
+            if code.contains(&line) {
+                continue;
+            }
+            code.push_str(&format!("{line}  # the row of {rows} that {column:?} of a row of {of} means\n"));
+        }
+        self.code.push_str(&code);
+        Ok(())
+    }
+
+    /// An earlier result as a value of the program.
+    fn write_down(&mut self, id: &str, value: &Value) {
+        let json = match value {
+            Value::Table(table) => rows(table, table.rows.len()).into_iter().map(Json::Object).collect(),
+            Value::Text(text) => Json::from(text.as_str()),
+            Value::Json(json) => json.clone(),
+        };
+        self.shown.push_str(&format!("[{id}]\n{}\n\n", value.preview(SHOWN / 2).trim_end()));
+        let literal = python(&json);
+        if literal.chars().count() <= MAX_LITERAL {
+            self.code.push_str(&format!("result_{} = {literal}\n", id.trim_start_matches('$')));
+        }
+    }
+
+    /// A name for what a file holds that no other has.
+    fn name(&mut self, path: &str) -> String {
+        let stem = path.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
+        let mut name = plain(stem);
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            name.insert_str(0, "data_");
+        }
+        while RESERVED.contains(&name.as_str()) || self.names.contains(&name) {
+            name.push_str("_rows");
+        }
+        self.names.push(name.clone());
+        name
+    }
+}
+
+/// A text as part of a variable's name.
+fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    text.chars().map(plain).collect()
+}
+
+/// Whether a file's name says that it is made for programs.
+fn is_data(path: &str) -> bool {
+    const DATA: &[&str] = &["csv", "tsv", "tab", "json", "jsonl", "ndjson", "db", "sqlite", "sqlite3", "yaml", "yml"];
+    path.rsplit_once('.').is_some_and(|(_, extension)| DATA.contains(&extension.to_lowercase().as_str()))
+}
+
+/// Whether a text is a list of names or the like, one a line.
+fn is_list(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    lines.peek().is_some() && lines.all(|line| line.split_whitespace().count() <= MAX_LISTED)
+}
+
+/// Whether a text states figures in sentences.
+fn holds_sentences(text: &str) -> bool {
+    let is_one = |line: &str| {
+        line.split_whitespace().count() > MAX_LISTED
+            && line.ends_with(['.', '!'])
+            && line.contains(|c: char| c.is_ascii_digit())
+    };
+    text.lines().any(|line| is_one(line.trim()))
+}
+
+fn rows(table: &Table, n: usize) -> Vec<Map<String, Json>> {
+    let row = |row: &Vec<Json>| table.columns.iter().cloned().zip(row.iter().cloned()).collect();
+    table.rows.iter().take(n).map(row).collect()
+}
+
+/// The first row as a program sees it.
+fn example(loaded: &Loaded) -> Option<String> {
+    rows(&loaded.table, 1).pop().map(|row| python(&Json::Object(row)))
+}
+
+/// A value as Python spells it.
+fn python(json: &Json) -> String {
+    match json {
+        Json::Null => "None".to_owned(),
+        Json::Bool(true) => "True".to_owned(),
+        Json::Bool(false) => "False".to_owned(),
+        Json::Array(items) => format!("[{}]", items.iter().map(python).collect::<Vec<_>>().join(", ")),
+        Json::Object(fields) => {
+            let field = |(name, value): (&String, &Json)| format!("{}: {}", Json::from(name.as_str()), python(value));
+            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_spelled_as_python_does() {
+        let json = json!([{"a": null, "b\"": true}, "l\n", 2.5, false]);
+        assert_eq!(python(&json), r#"[{"a": None, "b\"": True}, "l\n", 2.5, False]"#);
+    }
+
+    #[test]
+    fn names_are_free_and_mean_one_thing() {
+        let mut at_hand = AtHand::default();
+        let names = ["a/hours.csv", "hours.json", "list.txt", "2024 sales.csv"].map(|path| at_hand.name(path));
+        assert_eq!(names, ["hours", "hours_rows", "list_rows", "data_2024_sales"]);
+    }
+
+    #[test]
+    fn lists_are_told_from_prose() {
+        assert!(holds_sentences("Hello,\nit takes 4 days to get there.") && !holds_sentences("ERROR 4 at line 7"));
+        assert!(is_list("Ada Dahl\n\nBen Roe\n") && !is_list("") && !is_list("A fee of 5 percent is added."));
+    }
+}
