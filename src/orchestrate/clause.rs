@@ -95,8 +95,8 @@ pub fn task_to_tell(goal: &str, outputs: &[&str], task: &str) -> String {
 /// step has to know whose result is told.
 pub fn without_saved_questions(goal: &str, outputs: &[&str]) -> String {
     let parts = parts(goal);
-    let is_kept = |i: &usize| !is_saved(&parts, *i, outputs) && !(*i > 0 && is_saved(&parts, i - 1, outputs));
-    (0..parts.len()).filter(is_kept).map(|i| parts[i].text).collect::<Vec<_>>().join(" ")
+    let is_dropped = |i: usize| is_saved(&parts, i, outputs) || (i > 0 && is_saved(&parts, i - 1, outputs));
+    (0..parts.len()).filter(|&i| !is_dropped(i)).map(|i| parts[i].text).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the `i`-th part is a question that the next one answers with a file.

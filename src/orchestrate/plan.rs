@@ -237,10 +237,18 @@ fn renumber(steps: &mut [Step], first: StepId) {
 fn is_row_per_document(step: &Step, brief: &Brief, goal: &str) -> bool {
     let is_of_texts =
         |path: &str| path.ends_with('/') || matches!(format::detect(path), Some(Format::Text | Format::MarkdownTable));
-    let speaks_of_each = word::words(goal).any(|word| ["each", "every", "all"].contains(&word.as_str()));
-    let is_of_documents = step.needs().is_empty() && step.paths().next().is_some() && step.paths().all(is_of_texts);
+    let words: Vec<String> = word::words(goal).collect();
+    let speaks_of_each = word::has(&words, &["each", "every", "all"]);
+    // Readers count badly.
+    let is_counted = word::has(&words, &["count", "counts", "many", "lines", "words", "size", "sizes"]);
+    let are_several = step.paths().count() > 1 || step.paths().any(|path| path.ends_with('/'));
+    let is_of_documents = step.needs().is_empty() && are_several && step.paths().all(is_of_texts);
     let has_fields = || step.file().is_some_and(|path| requirement::fields(goal, brief, path).is_some());
-    ["list_files", "script", "write"].contains(&step.tool.as_str()) && speaks_of_each && is_of_documents && has_fields()
+    let is_other = match step.tool.as_str() {
+        "list_files" | "script" => !is_counted,
+        tool => tool == "write",
+    };
+    is_other && speaks_of_each && is_of_documents && has_fields()
 }
 
 /// Gives a computation the files that the goal names in one breath with its sources where it speaks of its result, and
@@ -534,7 +542,10 @@ mod tests {
             (settled(goal, "inbox/"), settled(goal, "mails.csv")),
             ("answer".to_owned(), "list_files".to_owned())
         );
+        assert_eq!(settled(goal, "mail.txt"), "list_files", "one document is none of many");
         assert_eq!(settled("List the path of every file in inbox in o.csv.", "inbox/"), "list_files");
+        let counted = "Count the lines of each file in inbox and write them to o.csv with the columns file and lines.";
+        assert_eq!(settled(counted, "inbox/"), "list_files");
     }
 
     #[test]

@@ -273,7 +273,7 @@ fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, sho
     let schema = json!({
         "type": "object",
         "properties": {
-            "reasoning": { "type": "string", "maxLength": 300 },
+            "reasoning": { "type": "string", "minLength": 20, "maxLength": 300 },
             "file": { "enum": names },
             "answer": { "type": "string", "minLength": 1, "maxLength": 260 }
         },

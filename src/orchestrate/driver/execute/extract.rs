@@ -21,8 +21,14 @@ const SHOWN: usize = 6000;
 /// Fields that mean the document itself.
 const OWN: &[&str] = &["file", "filename", "file name", "path", "document"];
 
-/// The fields of a row per document, if that is what the step's file is to hold, with the documents.
-pub fn wanted(attempt: &Attempt<'_>) -> Result<Option<(Vec<String>, Vec<Item>)>, Miss> {
+/// A table that is to have a row for every document.
+pub struct Wanted {
+    fields: Vec<String>,
+    items: Vec<Item>,
+}
+
+/// The row per document that the step's file is to hold, if that is what it is for.
+pub fn wanted(attempt: &Attempt<'_>) -> Result<Option<Wanted>, Miss> {
     let Some(path) = attempt.step.file() else { return Ok(None) };
     let goal = &attempt.journal.run().goal;
     let Some(fields) = requirement::fields(goal, &attempt.brief(), path) else { return Ok(None) };
@@ -35,11 +41,12 @@ pub fn wanted(attempt: &Attempt<'_>) -> Result<Option<(Vec<String>, Vec<Item>)>,
         }
     };
     let is_text = |item: &Item| matches!(format::detect(&item.name), None | Some(Format::Text | Format::MarkdownTable));
-    Ok((items.len() >= MIN_DOCUMENTS && items.iter().all(is_text)).then_some((fields, items)))
+    Ok((items.len() >= MIN_DOCUMENTS && items.iter().all(is_text)).then_some(Wanted { fields, items }))
 }
 
-/// The table of `fields` over all documents.
-pub async fn extract(attempt: &Attempt<'_>, fields: Vec<String>, items: Vec<Item>) -> Result<Output, Miss> {
+/// The table over all documents.
+pub async fn extract(attempt: &Attempt<'_>, wanted: Wanted) -> Result<Output, Miss> {
+    let Wanted { fields, items } = wanted;
     let is_own = |field: &&String| OWN.contains(&field.to_lowercase().as_str());
     let asked: Vec<&String> = fields.iter().filter(|field| !is_own(field)).collect();
     let mut best: Vec<Option<(usize, Json)>> = vec![None; items.len()];

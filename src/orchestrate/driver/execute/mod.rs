@@ -37,6 +37,8 @@ use crate::tool::format::{self, Format};
 use crate::tool::{self, Change, Leave, Output, Value};
 use crate::types::{Message, Role, Sampling, StepId};
 
+/// Results of a step that are few enough for all their candidates at once.
+const FEW_RESULTS: usize = 4;
 /// Candidates of one result at most, however cheap.
 const MAX_WIDTH: usize = 8;
 
@@ -132,7 +134,7 @@ impl Attempt<'_> {
             "goal" => return self.sub_goal().await,
             "write" => write::write(self).await,
             "answer" => match extract::wanted(self)? {
-                Some((fields, items)) => extract::extract(self, fields, items).await,
+                Some(wanted) => extract::extract(self, wanted).await,
                 None => answer::answer(self).await,
             },
             "query_table" if self.step.arguments.is_none() => query::query(self).await,
@@ -238,9 +240,13 @@ impl Attempt<'_> {
         run.options.width.unwrap_or_else(adapted).max(1) as u64
     }
 
-    /// How many candidates of each of so many results are decoded at once, `n` at most.
+    /// How many candidates of each of so many results are decoded at once, `n` at most, and all of them where the results
+    /// are few: agreement is worth the wait.
     fn width_of_each(&self, n: usize, n_results: usize) -> u64 {
         let run = self.journal.run();
+        if n_results <= FEW_RESULTS {
+            return run.options.width.unwrap_or(n).max(1) as u64;
+        }
         let adapted = || run.mind.n_abreast().map_or(n, |abreast| (abreast / n_results.max(1)).clamp(1, n));
         run.options.width.unwrap_or_else(adapted).max(1) as u64
     }

@@ -104,16 +104,23 @@ impl AtHand {
             texts.push(input);
         }
         let is_whole = n_chars <= SHOWN;
-        for input in &texts {
+        let mut quoted = String::new();
+        texts.retain(|input| {
             let is_prose = is_whole && !is_list(&input.text) && !is_data(&input.name);
-            let is_named = named.contains(&input.name.as_str());
-            let list = if is_prose && is_named { &mut at_hand.prose } else { &mut at_hand.unopened };
-            list.push(input.name.clone());
-            at_hand.has_sentences |= is_prose && !is_named && holds_sentences(&input.text);
-        }
+            let is_quoted = is_prose && named.contains(&input.name.as_str());
+            if is_quoted {
+                at_hand.prose.push(input.name.clone());
+                quoted.push_str(&quote(input));
+            } else {
+                at_hand.unopened.push(input.name.clone());
+                at_hand.has_sentences |= is_prose && holds_sentences(&input.text);
+            }
+            !is_quoted
+        });
         at_hand.shown.push_str(&attempt.shown(&texts, SHOWN));
         at_hand.code.insert_str(0, IMPORTS);
         at_hand.link(attempt)?;
+        at_hand.code.push_str(&quoted);
         for (id, value) in attempt.results() {
             at_hand.write_down(&id, value);
         }
@@ -132,7 +139,7 @@ impl AtHand {
         if !self.prose.is_empty() {
             let prose = self.prose.join(" and ");
             text.push_str(&format!(
-                " It does not open {prose}: write the figures that the text above states into the program as constants."
+                " It does not open {prose}, whose text stands there as a comment: write its figures into the program as constants, and do what it says."
             ));
         }
         if self.has_sentences {
@@ -224,6 +231,13 @@ impl AtHand {
     }
 }
 
+/// A text as comments, where the author has its rules at hand.
+fn quote(input: &Input) -> String {
+    let lines = input.text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let comments: String = lines.map(|line| format!("#   {line}\n")).collect();
+    format!("# {} says:\n{comments}# Its figures as constants:\n", input.name)
+}
+
 /// A text as part of a variable's name.
 fn plain(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
@@ -294,6 +308,12 @@ mod tests {
         let mut at_hand = AtHand::default();
         let names = ["a/hours.csv", "hours.json", "list.txt", "2024 sales.csv"].map(|path| at_hand.name(path));
         assert_eq!(names, ["hours", "hours_rows", "list_rows", "data_2024_sales"]);
+    }
+
+    #[test]
+    fn prose_stands_in_the_program_as_comments() {
+        let input = Input { name: "t.txt".into(), text: "Terms\n\n1. VAT is 21 percent.\n".into() };
+        assert_eq!(quote(&input), "# t.txt says:\n#   Terms\n#   1. VAT is 21 percent.\n# Its figures as constants:\n");
     }
 
     #[test]

@@ -106,9 +106,7 @@ fn without_doubles(attempt: &Attempt<'_>, database: &Database) -> Option<Result<
             &format!("SELECT COUNT({row}) - COUNT(DISTINCT {row}) AS dropped FROM \"{name}\";"),
         ));
     }
-    if attempt.step.file().is_none() {
-        return None;
-    }
+    attempt.step.file()?;
     let sql = format!(
         "SELECT * FROM \"{name}\" WHERE {row} IS NULL OR rowid IN (SELECT MIN(rowid) FROM \"{name}\" GROUP BY {row}) ORDER BY rowid;"
     );
