@@ -126,7 +126,7 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
 /// The candidate with the fewest faults; among equals the one that most agree with, and of those the first, which the
 /// greedy one is.
 fn choose(candidates: Vec<Found>, known: &str) -> Option<Found> {
-    let n_votes = |found: &Found| candidates.iter().filter(|other| gist(&other.answer) == gist(&found.answer)).count();
+    let n_votes = |found: &Found| candidates.iter().filter(|other| agree(&other.answer, &found.answer)).count();
     candidates.iter().min_by_key(|found| (n_faults(found, known), std::cmp::Reverse(n_votes(found)))).cloned()
 }
 
@@ -136,7 +136,14 @@ fn n_faults(found: &Found, known: &str) -> usize {
     usize::from(is_cut) + ground::foreign(&found.answer, known).len()
 }
 
-/// What two answers have to share to say the same: their numbers, and whether they say yes or no.
+/// Whether two answers say the same: yes or no, and the same figures, or one of them where one says more than the other.
+fn agree(one: &str, other: &str) -> bool {
+    let ((one, is_no), (other, is_other_no)) = (gist(one), gist(other));
+    let share = one.iter().any(|number| other.contains(number));
+    if one.is_empty() || other.is_empty() { one == other && is_no == is_other_no } else { share }
+}
+
+/// What an answer comes to: its numbers, and whether it says no.
 fn gist(answer: &str) -> (Vec<String>, bool) {
     const NO: &[&str] = &["no", "not", "never", "forbidden", "cannot", "without"];
     let words: Vec<String> = answer
@@ -322,6 +329,7 @@ mod tests {
             (&["They arrive 10 minutes before.", "It is 25 minutes.", "They come 25 minutes before."], 1),
             (&["Yes, it is allowed.", "No, it is not.", "It is forbidden."], 1),
             (&["It is 10.", "It is 25."], 0),
+            (&["It takes 10 days.", "It takes 25 days, or 10 euro.", "In 25 days."], 1),
         ] {
             let found = |answer: &&str| Found { reasoning: String::new(), file: "a".into(), answer: (*answer).into() };
             let chosen = choose(answers.iter().map(found).collect(), known).unwrap();

@@ -11,6 +11,7 @@ use super::program::AtHand;
 use super::{Attempt, Miss, reduce};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::event::written;
+use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::tool::format::{self, Format};
 use crate::tool::{Change, Error, Output, Value, table};
 
@@ -39,10 +40,44 @@ pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let result =
             attempt.tool("script", arguments.clone(), Record::Later).await.and_then(|output| fits(attempt, output));
         let result = result.and_then(|output| attempt.about(&names, &own, output));
+        let result = result.and_then(|output| unchanged(attempt, &own, output));
         attempt.record("script", arguments, &result, began);
         tried.push((code, result));
     }
     choose(tried).map(|output| settled(attempt, output))
+}
+
+/// A result, unless an amount that is told in several places was changed after it was computed: then it stands for two
+/// things. The last tries let that pass.
+fn unchanged(attempt: &Attempt<'_>, code: &str, output: Output) -> Result<Output, Error> {
+    match overwritten(code).filter(|_| attempt.number <= TRIES_PLANNED) {
+        Some(name) => Err(Error::Failed(format!(
+            "`{name}` is changed after it was computed, and then printed as if it were not; give every amount a name of its own"
+        ))),
+        None => Ok(output),
+    }
+}
+
+/// A variable that is changed outside of any loop and stands in at least two lines that print or write.
+fn overwritten(code: &str) -> Option<&str> {
+    let mut loops: Vec<usize> = Vec::new();
+    let mut changed = Vec::new();
+    for line in code.lines().filter(|line| !line.trim().is_empty()) {
+        let indent = line.len() - line.trim_start().len();
+        loops.retain(|of| *of < indent);
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("for" | "while" | "def"), _) => loops.push(indent),
+            (Some(name), Some("*=" | "-=" | "/=" | "+=")) if loops.is_empty() => changed.push(name),
+            _ => {}
+        }
+    }
+    let is_told = |name: &&str| {
+        let tells = |line: &&str| line.contains("print(") || line.contains(".write(");
+        let holds = |line: &&str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == *name);
+        code.lines().filter(tells).filter(holds).count() > 1
+    };
+    changed.into_iter().find(is_told)
 }
 
 /// A result as it is kept: what belongs into a file of rows stays the text that it is, and is a table for the steps that
@@ -218,6 +253,18 @@ mod tests {
         let is_zero = |text: &str| is_all_zero(&Value::Text(text.to_owned()));
         assert!(is_zero("Subtotal: 0.00 EUR\nTotal for 3 rows: 0.00"));
         assert!(!is_zero("Subtotal: 0.00\nTotal: 1.50") && !is_zero("0.0") && !is_zero("1. It is."));
+    }
+
+    #[test]
+    fn an_amount_that_stands_for_two_things_is_found() {
+        let told = "print(f'Subtotal: {total}')\nprint(f'VAT: {total * VAT}')";
+        for (code, want) in [
+            (format!("total = 5\nif total > 4:\n    total *= 2\n{told}"), Some("total")),
+            (format!("total = 0\nfor row in rows:\n    total += row\n{told}"), None),
+            ("total = 5\ntotal += 1\nprint(total)".to_owned(), None),
+        ] {
+            assert_eq!(overwritten(&code), want, "{code}");
+        }
     }
 
     #[test]
