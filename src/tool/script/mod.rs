@@ -2,7 +2,7 @@
 //!
 //! The program sees the workspace through `open`, `os`, `glob`, `pathlib`, `csv`, `json`, …, gets the rows of a table as
 //! dictionaries with `table`, those of a SELECT with `query`, the lines of a list with `lines`, and can put questions to
-//! the model with `ask` and `ask_each`. What it writes comes back as [`Change`]s and is seen
+//! the model with `ask` and `ask_each`. What it writes comes back as [`Change`](super::Change)s and is seen
 //! by its own later reads; nothing reaches the disk here. The interpreter is monty; what it lacks of the
 //! Python that models write is put in by [`rewrite`] and [`prelude`].
 //!
