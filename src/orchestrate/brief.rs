@@ -173,7 +173,7 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
     let goal = odd.iter().enumerate().fold(goal.to_owned(), |goal, (k, name)| goal.replace(*name, &stand_in(k)));
     let existing: BTreeSet<&str> = existing.iter().map(String::as_str).collect();
     let mut found: Vec<Mention> = Vec::new();
-    for clause in clauses(&goal) {
+    for clause in word::sentences(&goal) {
         let mut previous: Option<(usize, Part)> = None;
         for (i, word) in clause.iter().enumerate() {
             let word = trim_word(word);
@@ -226,19 +226,6 @@ fn odd_names(existing: &[String]) -> Vec<&str> {
 /// A word that stands for the `k`-th odd name and for nothing else.
 fn stand_in(k: usize) -> String {
     format!("\u{1}{k}\u{1}")
-}
-
-/// Sentences as lists of words; a full stop inside a file name ends nothing.
-fn clauses(goal: &str) -> Vec<Vec<&str>> {
-    let mut clauses = vec![Vec::new()];
-    for word in goal.split_whitespace() {
-        let clause = clauses.last_mut().expect("there is always a clause");
-        clause.push(word);
-        if word.ends_with(['.', '!', '?', ';']) {
-            clauses.push(Vec::new());
-        }
-    }
-    clauses
 }
 
 /// What the words before a file name say about it; `named` is the file named before it in the same clause.

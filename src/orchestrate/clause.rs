@@ -80,8 +80,9 @@ pub fn of_file(goal: &str, path: &str, outputs: &[&str]) -> Option<String> {
 /// question whose answer the next words want to have in a file is asked for that file.
 pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
     let parts = parts(goal);
-    let is_of_file = |part: &Part<'_>| outputs.iter().any(|path| names(part.text, path));
-    let is_free = |(i, part): &(usize, &Part<'_>)| part.is_told && !is_of_file(part) && !is_saved(&parts, *i, outputs);
+    let is_free = |(i, part): &(usize, &Part<'_>)| {
+        part.is_told && !names_any(part.text, outputs) && !is_saved(&parts, *i, outputs)
+    };
     let told: Vec<&str> = parts.iter().enumerate().filter(is_free).map(|(_, part)| part.text).collect();
     (!told.is_empty()).then(|| told.join(" "))
 }
@@ -101,27 +102,14 @@ pub fn without_saved_questions(goal: &str, outputs: &[&str]) -> String {
 
 /// Whether the `i`-th part is a question that the next one answers with a file.
 fn is_saved(parts: &[Part<'_>], i: usize, outputs: &[&str]) -> bool {
-    let is_of_file = |part: &&Part<'_>| outputs.iter().any(|path| names(part.text, path));
     let refers = |next: &Part<'_>| word::has(&word::words(next.text).take(4).collect::<Vec<_>>(), REFERRING);
-    parts[i].text.ends_with('?') && parts.get(i + 1).filter(is_of_file).is_some_and(refers)
+    parts[i].text.ends_with('?') && parts.get(i + 1).is_some_and(|next| names_any(next.text, outputs) && refers(next))
 }
 
 /// The questions that a goal asks, direct and indirect ones, each by itself: "find out who pays, when it is due and whether
 /// tips are allowed" asks three.
 pub fn questions(goal: &str) -> Vec<String> {
-    sentences(goal).into_iter().flat_map(|sentence| of_sentence(&sentence)).collect()
-}
-
-/// The sentences of a goal as words.
-fn sentences(goal: &str) -> Vec<Vec<&str>> {
-    let mut sentences = vec![Vec::new()];
-    for word in goal.split_whitespace() {
-        sentences.last_mut().expect("there is always one").push(word);
-        if word.ends_with(['.', '!', '?', ';']) {
-            sentences.push(Vec::new());
-        }
-    }
-    sentences
+    word::sentences(goal).into_iter().flat_map(|sentence| of_sentence(&sentence)).collect()
 }
 
 fn of_sentence(words: &[&str]) -> Vec<String> {
@@ -184,6 +172,10 @@ pub fn covers(task: &str, asked: &str) -> bool {
 /// Whether one demand of the goal names both files, and so means them together.
 pub fn names_together(goal: &str, path: &str, other: &str) -> bool {
     parts(goal).iter().any(|part| names(part.text, path) && names(part.text, other))
+}
+
+fn names_any(text: &str, paths: &[&str]) -> bool {
+    paths.iter().any(|path| names(text, path))
 }
 
 /// Whether a text names a file, or the folder of `folder/*`.

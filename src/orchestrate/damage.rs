@@ -104,7 +104,7 @@ pub fn wants_sound(task: &str, path: &str) -> bool {
 /// Whether the name of a figure says that it counts damaged rows. A query that does not name their table cannot know it.
 pub fn is_count_of_damaged(name: &str) -> bool {
     const COUNTED: &[&str] = &["skipped", "dropped", "removed", "omitted", "excluded", "ignored"];
-    let words: Vec<String> = words(&name.replace('_', " ")).collect();
+    let words: Vec<String> = words(name).collect();
     has(&words, COUNTED) || (has(&words, BAD) && !has(&words, OMITS))
 }
 

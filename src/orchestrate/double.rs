@@ -62,7 +62,7 @@ pub fn first_of_same(goal: &str, task: &str, columns: &[String]) -> Option<(Wish
     };
     let told: Vec<String> = goal.split(['.', ';', '!', '?']).filter(is_about).flat_map(words).collect();
     let is_named = |column: &&String| {
-        let own: Vec<String> = words(&column.replace("e-mail", "email").replace('_', " ")).collect();
+        let own: Vec<String> = words(&column.replace("e-mail", "email")).collect();
         !own.is_empty() && own.iter().all(|word| told.contains(word) || told.contains(&format!("{word}s")))
     };
     let by = columns.iter().filter(is_named).cloned().collect();

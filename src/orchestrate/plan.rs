@@ -265,8 +265,7 @@ fn add_named_sources(step: &mut Step, brief: &Brief, goal: &str) {
     let named = brief.named.iter().filter(|path| !outputs.contains(&path.as_str()) && clause::names(&own, path));
     let is_meant = |path: &&String| step.paths().any(|source| clause::names_together(goal, source, path));
     let forgotten: Vec<String> = named.filter(|path| !is_read(path)).filter(is_meant).cloned().collect();
-    let is_text = |path: &String| matches!(format::detect(path), None | Some(Format::Text | Format::MarkdownTable));
-    if step.tool == "query_table" && forgotten.iter().any(is_text) {
+    if step.tool == "query_table" && forgotten.iter().any(|path| format::holds_text(path)) {
         step.tool = "script".into();
     }
     step.from.extend(forgotten);

@@ -160,7 +160,8 @@ fn extension(path: &str) -> String {
     path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, e)| e.to_lowercase()).unwrap_or_default()
 }
 
-fn holds_table(path: &str) -> bool {
+/// Whether a file of this name can hold a table.
+pub fn holds_table(path: &str) -> bool {
     matches!(
         extension(path).as_str(),
         "csv" | "tsv" | "tab" | "json" | "jsonl" | "ndjson" | "db" | "sqlite" | "sqlite3"

@@ -10,6 +10,18 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
+/// The sentences of a text as words with their marks; a full stop inside a file name ends nothing.
+pub fn sentences(text: &str) -> Vec<Vec<&str>> {
+    let mut sentences = vec![Vec::new()];
+    for word in text.split_whitespace() {
+        sentences.last_mut().expect("there is always a sentence").push(word);
+        if word.ends_with(['.', '!', '?', ';']) {
+            sentences.push(Vec::new());
+        }
+    }
+    sentences
+}
+
 /// The beginning of a word, which its forms have in common.
 pub fn stem(word: &str) -> String {
     word.chars().take(STEM).collect()

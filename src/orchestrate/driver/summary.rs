@@ -49,7 +49,7 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
     };
     let known = format!("{} {text}", run.goal);
     let is_checked = !state.steps.is_empty() && run.options.has(Mechanism::Grounding);
-    let mut best: Option<((usize, usize), String)> = None;
+    let mut best: Option<(usize, Vec<String>, String)> = None;
     for candidate in 0..N_CANDIDATES {
         let reply = run.mind.complete(call(&text, state.steps.is_empty(), candidate)).await?;
         let (usage, said) = (reply.usage, without_lead(reply.text.trim()).to_owned());
@@ -57,21 +57,18 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         // A report that found no end is no report, nor is a copy of what it was to be made from.
         let is_none = usize::from(reply.finish == Finish::Length || said.contains("[$"));
         let n_foreign = if is_checked { ground::foreign(&said, &known).len() + is_none } else { 0 };
-        let n_untold = if is_checked { untold(&run.goal, state, &said).len() } else { 0 };
-        if best.as_ref().is_none_or(|(fewest, _)| (n_foreign, n_untold) < *fewest) {
-            best = Some(((n_foreign, n_untold), said));
+        let untold = if is_checked { untold(&run.goal, state, &said) } else { Vec::new() };
+        let is_perfect = n_foreign == 0 && untold.is_empty();
+        if best.as_ref().is_none_or(|(fewest, lines, _)| (n_foreign, untold.len()) < (*fewest, lines.len())) {
+            best = Some((n_foreign, untold, said));
         }
-        if (n_foreign, n_untold) == (0, 0) {
+        if is_perfect {
             break;
         }
     }
     // Numbers and names that stand in no result are made up; then the results speak for themselves.
     Ok(match best {
-        Some(((0, _), mut text)) if is_checked => {
-            untold(&run.goal, state, &text).iter().for_each(|line| text.push_str(&format!("\n{line}")));
-            text
-        }
-        Some(((0, _), text)) => text,
+        Some((0, untold, text)) => untold.iter().fold(text, |text, line| format!("{text}\n{line}")),
         _ => by_code(state),
     })
 }

@@ -112,6 +112,11 @@ pub fn detect(path: &str) -> Option<Format> {
     })
 }
 
+/// Whether a file of this name holds a text for readers, as far as its extension says.
+pub fn holds_text(path: &str) -> bool {
+    matches!(detect(path), None | Some(Format::Text | Format::MarkdownTable))
+}
+
 fn text_of(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),

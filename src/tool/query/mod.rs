@@ -294,7 +294,7 @@ fn internal(error: rusqlite::Error) -> Error {
 }
 
 /// A name in SQL, always quoted.
-fn quote(name: &str) -> String {
+pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -18,7 +18,7 @@ use super::overlay::{Overlay, raise};
 use super::protocol::{Exception, Failure, Finished, Job, Reply, Said};
 use super::{ARGUMENT, explain};
 use crate::tool::query::Database;
-use crate::tool::{Change, Context, Error, Table, Value, table};
+use crate::tool::{Change, Context, Error, Value, table};
 
 /// Longest that the interpreter may compute, host calls aside.
 const MAX_COMPUTE: Duration = Duration::from_secs(10);
@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
             "table" => {
                 self.read.insert(text(0)?.to_owned());
                 let loaded = table::load(self.context.workspace, text(0)?, &table::Options::default());
-                dictionaries(loaded.map_err(|error| raise(&error))?.table)
+                loaded.map_err(|error| raise(&error))?.table.objects().map(Json::Object).collect()
             }
             "now" => {
                 let now = jiff::Zoned::now();
@@ -229,18 +229,12 @@ impl<'a> Session<'a> {
             .map_err(|error| raise(&error))?;
         let output = database.run(sql, self.context.deadline).map_err(|error| raise(&error))?;
         let Value::Table(table) = output.value else { return Ok(Json::Null) };
-        Ok(dictionaries(table))
+        Ok(table.objects().map(Json::Object).collect())
     }
 
     fn explain(&self, failure: &Failure) -> Error {
         explain::error(failure, self.context.workspace, &self.read)
     }
-}
-
-/// The rows of a table, each as a dictionary.
-fn dictionaries(table: Table) -> Json {
-    let row = |row: Vec<Json>| table.columns.iter().cloned().zip(row).collect::<Map<_, _>>();
-    table.rows.into_iter().map(row).map(Json::Object).collect()
 }
 
 /// The texts of a list.

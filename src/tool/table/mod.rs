@@ -18,7 +18,7 @@ mod sqlite;
 mod tests;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::{Error, Workspace, workspace};
 
@@ -40,6 +40,13 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Cells, row by row.
     pub rows: Vec<Vec<Json>>,
+}
+
+impl Table {
+    /// The rows, each as an object of its cells by column.
+    pub fn objects(&self) -> impl Iterator<Item = Map<String, Json>> + '_ {
+        self.rows.iter().map(|row| self.columns.iter().cloned().zip(row.iter().cloned()).collect())
+    }
 }
 
 /// What the cells of a column are; empty cells aside.

@@ -157,7 +157,7 @@ fn gist(answer: &str) -> (Vec<String>, bool) {
 /// Answers as a list for readers, unless the file is one for machines or a table.
 fn prose(step: &Step, goal: &str, rows: &[Row], n_documents: usize) -> Option<String> {
     let form = step.form_for(step.file()?);
-    let is_text = matches!(format::detect(step.file()?), Some(Format::Text | Format::MarkdownTable) | None);
+    let is_text = format::holds_text(step.file()?);
     let form = demand::list_form(goal).filter(|_| is_text).unwrap_or(form);
     let is_list = matches!(form, Format::Text | Format::BulletList | Format::NumberedList)
         || (form == Format::MarkdownTable && step.form.is_none());

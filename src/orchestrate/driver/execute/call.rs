@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde_json::Value as Json;
 
-use super::Attempt;
-use crate::orchestrate::driver::mind::{Call, Mind};
+use super::{Attempt, Miss};
+use crate::orchestrate::driver::mind::{self, Call, Mind, Reply};
 use crate::orchestrate::driver::tool_deadline;
 use crate::orchestrate::event::Event;
 use crate::tool::{self, Context, Host, Output};
@@ -110,10 +110,7 @@ fn asked(step: StepId, question: &str) -> Call {
 }
 
 /// Completes all calls at the same time; the engine decodes them in one batch.
-pub async fn all(
-    mind: &dyn Mind,
-    calls: Vec<Call>,
-) -> Vec<Result<crate::orchestrate::Reply, crate::orchestrate::driver::mind::Error>> {
+pub async fn all(mind: &dyn Mind, calls: Vec<Call>) -> Vec<Result<Reply, mind::Error>> {
     let mut pending: Vec<_> = calls.into_iter().map(|call| (mind.complete(call), None)).collect();
     std::future::poll_fn(|context| {
         let mut is_over = true;
@@ -129,4 +126,35 @@ pub async fn all(
     })
     .await;
     pending.into_iter().filter_map(|(_, reply)| reply).collect()
+}
+
+/// Asks for a result for each of `n_items`, all in one batch; those with faults are asked for again, together, until
+/// `n_rounds` are over. Of each item the result with the fewest faults; `None` for one that `judge` never took.
+///
+/// `call` makes the call for an item and a round, `judge` tells the faults and the result of a reply.
+pub async fn best_of_rounds<T: Send>(
+    attempt: &Attempt<'_>,
+    n_items: usize,
+    n_rounds: u64,
+    call: impl Fn(usize, u64) -> Call + Send + Sync,
+    judge: impl Fn(usize, &Reply) -> Option<(usize, T)> + Send + Sync,
+) -> Result<Vec<Option<T>>, Miss> {
+    let mut best: Vec<Option<(usize, T)>> = std::iter::repeat_with(|| None).take(n_items).collect();
+    for round in 0..n_rounds {
+        let is_open = |i: &usize| best[*i].as_ref().is_none_or(|(n_faults, _)| *n_faults > 0);
+        let open: Vec<usize> = (0..n_items).filter(is_open).collect();
+        let calls: Vec<Call> = open.iter().map(|&i| call(i, round)).collect();
+        let purposes: Vec<&str> = calls.iter().map(|call| call.purpose).collect();
+        let replies = all(attempt.journal.run().mind.as_ref(), calls).await;
+        for ((&i, purpose), reply) in open.iter().zip(purposes).zip(replies) {
+            let reply = reply?;
+            attempt.said(purpose, &reply);
+            if let Some((n_faults, result)) = judge(i, &reply)
+                && best[i].as_ref().is_none_or(|(fewest, _)| n_faults < *fewest)
+            {
+                best[i] = Some((n_faults, result));
+            }
+        }
+    }
+    Ok(best.into_iter().map(|best| best.map(|(_, result)| result)).collect())
 }

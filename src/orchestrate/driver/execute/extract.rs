@@ -3,12 +3,12 @@
 
 use serde_json::{Value as Json, json};
 
-use super::call::all;
+use super::call::best_of_rounds;
 use super::items::Item;
 use super::{Attempt, Miss};
-use crate::orchestrate::driver::mind::Call;
+use crate::orchestrate::driver::mind::{Call, Reply};
 use crate::orchestrate::{ground, requirement};
-use crate::tool::format::{self, Format};
+use crate::tool::format;
 use crate::tool::{Output, Table, Value};
 use crate::types::Grammar;
 
@@ -40,7 +40,7 @@ pub fn wanted(attempt: &Attempt<'_>) -> Result<Option<Wanted>, Miss> {
             documents.map(|input| Item { name: name(&input.name), text: input.text }).collect()
         }
     };
-    let is_text = |item: &Item| matches!(format::detect(&item.name), None | Some(Format::Text | Format::MarkdownTable));
+    let is_text = |item: &Item| format::holds_text(&item.name);
     Ok((items.len() >= MIN_DOCUMENTS && items.iter().all(is_text)).then_some(Wanted { fields, items }))
 }
 
@@ -49,26 +49,17 @@ pub async fn extract(attempt: &Attempt<'_>, wanted: Wanted) -> Result<Output, Mi
     let Wanted { fields, items } = wanted;
     let is_own = |field: &&String| OWN.contains(&field.to_lowercase().as_str());
     let asked: Vec<&String> = fields.iter().filter(|field| !is_own(field)).collect();
-    let mut best: Vec<Option<(usize, Json)>> = vec![None; items.len()];
-    for round in 0..ROUNDS {
-        let open: Vec<usize> =
-            (0..items.len()).filter(|&i| best[i].as_ref().is_none_or(|(faults, _)| *faults > 0)).collect();
-        let calls = open.iter().map(|&i| call(attempt, &items[i], &asked, round)).collect();
-        for (&i, reply) in open.iter().zip(all(attempt.journal.run().mind.as_ref(), calls).await) {
-            let reply = reply?;
-            attempt.said("row", &reply);
-            let Ok(row) = serde_json::from_str::<Json>(&reply.text) else { continue };
-            let known = format!("{} {} {}", items[i].name, items[i].text, attempt.journal.run().goal);
-            let said: String = asked.iter().map(|field| format!("is {}, ", text_of(&row, field))).collect();
-            let n_faults = ground::foreign(&said, &known).len();
-            if best[i].as_ref().is_none_or(|(fewest, _)| n_faults < *fewest) {
-                best[i] = Some((n_faults, row));
-            }
-        }
-    }
+    let judge = |i: usize, reply: &Reply| {
+        let row: Json = serde_json::from_str(&reply.text).ok()?;
+        let known = format!("{} {} {}", items[i].name, items[i].text, attempt.journal.run().goal);
+        let said: String = asked.iter().map(|field| format!("is {}, ", text_of(&row, field))).collect();
+        Some((ground::foreign(&said, &known).len(), row))
+    };
+    let call = |i: usize, round: u64| call(attempt, &items[i], &asked, round);
+    let best = best_of_rounds(attempt, items.len(), ROUNDS, call, judge).await?;
     let mut rows = Vec::new();
     for (item, row) in items.iter().zip(best) {
-        let (_, row) = row.ok_or_else(|| Miss::new(format!("no row was given for {}", item.name), ""))?;
+        let row = row.ok_or_else(|| Miss::new(format!("no row was given for {}", item.name), ""))?;
         let cell = |field: &String| if is_own(&field) { item.name.clone() } else { text_of(&row, field) };
         rows.push(fields.iter().map(cell).map(Json::from).collect());
     }

@@ -26,7 +26,7 @@ use super::mind::{self, Reply};
 use super::{Journal, Run, permission, planner, recollection};
 use crate::orchestrate::brief::Brief;
 use crate::orchestrate::event::{Event, written};
-use crate::orchestrate::machine::{State, StepState, TRIES, TRIES_PLANNED};
+use crate::orchestrate::machine::{Failure, State, StepState, TRIES, TRIES_PLANNED};
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::{REPLY, Step, writes_by_itself};
 use crate::orchestrate::prompt::{self, Prompt, Segment};
@@ -291,17 +291,17 @@ impl Attempt<'_> {
         Prompt::default().push(Segment::System, Role::System, role).push(Segment::Step, Role::User, text).messages()
     }
 
-    /// What of the goal is to be told by this step, in the goal's words.
-    fn told(&self) -> Option<String> {
-        let is_told = self.step.target == REPLY && self.has(Mechanism::OwnWords);
-        clause::told(&self.journal.run().goal, &self.brief().outputs()).filter(|_| is_told)
+    /// Whether the step tells what the goal asks to be told, in the goal's words.
+    fn is_told(&self) -> bool {
+        self.step.target == REPLY && self.has(Mechanism::OwnWords)
     }
 
     /// What the step is to do: the planner's words, or the goal's where the planner lost sight of what is to be told.
     fn task(&self) -> String {
-        let is_told = self.step.target == REPLY && self.has(Mechanism::OwnWords);
-        let of_goal = || clause::task_to_tell(&self.journal.run().goal, &self.brief().outputs(), &self.step.task);
-        if is_told { of_goal() } else { self.step.task.clone() }
+        if !self.is_told() {
+            return self.step.task.clone();
+        }
+        clause::task_to_tell(&self.journal.run().goal, &self.brief().outputs(), &self.step.task)
     }
 
     /// The step in words, with where its result goes and what of the goal concerns it.
@@ -310,7 +310,6 @@ impl Attempt<'_> {
         let brief = self.brief();
         let outputs = brief.outputs();
         let task = self.task();
-        let task = task.trim_end_matches('.');
         match self.step.file() {
             Some(path) => {
                 let words = clause::of_file(goal, path, &outputs).filter(|_| self.has(Mechanism::OwnWords));
@@ -318,13 +317,15 @@ impl Attempt<'_> {
                     || format!("The whole goal, for its conditions: {goal}"),
                     |words| format!("The goal: {words}"),
                 );
-                format!("{words}\n\nDo this step of it: {task}. Its result goes into {path}.")
+                format!("{words}\n\nDo this step of it: {}. Its result goes into {path}.", task.trim_end_matches('.'))
             }
             None => {
-                let told = self.told();
+                let told = clause::told(goal, &outputs).filter(|_| self.is_told());
                 let task = match &told {
-                    Some(told) if *told != self.task() => format!("{task} (in the goal's words: {told})"),
-                    _ => task.to_owned(),
+                    Some(told) if *told != task => {
+                        format!("{} (in the goal's words: {told})", task.trim_end_matches('.'))
+                    }
+                    _ => task,
                 };
                 let context = told.map_or_else(|| goal.clone(), |_| clause::without_saved_questions(goal, &outputs));
                 format!(
@@ -335,6 +336,11 @@ impl Attempt<'_> {
         }
     }
 
+    /// The step's tries that failed, in order.
+    fn missed(&self) -> &[Failure] {
+        self.state.find(self.step.id).map_or(&[], |of_step| &of_step.failures)
+    }
+
     /// What earlier runs teach; without memory, empty.
     fn recalled(&self) -> String {
         recollection::for_step(self.journal.run(), &self.step.task, self.tool)
@@ -342,9 +348,8 @@ impl Attempt<'_> {
 
     /// What earlier runs and earlier tries teach, for the prompt of this try; without memory, empty on the first.
     fn failures(&self) -> String {
-        let failures = self.state.find(self.step.id).map_or(&[][..], |of_step| &of_step.failures);
         let mut text = self.recalled();
-        for failure in failures.iter().rev().take(2).rev() {
+        for failure in self.missed().iter().rev().take(2).rev() {
             let tried = if failure.tried.is_empty() { String::new() } else { format!("\n{}\n", failure.tried.trim()) };
             text.push_str(&format!("An earlier try failed:{tried} Error: {}\n", failure.error));
         }

@@ -1,14 +1,15 @@
 //! What a program finds at hand: lines that load the inputs of its step, with what they give, and what of the inputs the
 //! model reads by itself. Small models know how to compute, and fail at how a file is laid out.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::survey;
+use crate::tool::Value;
+use crate::tool::format::{self, Format};
 use crate::tool::query::Database;
 use crate::tool::table::{self, Loaded};
-use crate::tool::{Table, Value};
 
 /// Characters of inputs that the prompt shows.
 const SHOWN: usize = 5000;
@@ -78,14 +79,12 @@ pub struct AtHand {
     /// The inputs, for the prompt.
     pub shown: String,
     /// Files that the program has to open by itself.
-    pub unopened: Vec<String>,
+    unopened: Vec<String>,
     /// Texts whose figures the author takes from the prompt.
     prose: Vec<String>,
     /// Whether other files are texts with figures in their sentences.
     has_sentences: bool,
     names: Vec<String>,
-    /// Files that are loaded as tables, with the names that they have in the program.
-    tables: Vec<(String, String)>,
 }
 
 impl AtHand {
@@ -93,11 +92,11 @@ impl AtHand {
     pub fn of(attempt: &Attempt<'_>) -> Result<Self, Miss> {
         let mut at_hand = Self::default();
         let named: Vec<&str> = attempt.step.paths().collect();
-        let (mut texts, mut n_chars) = (Vec::new(), 0);
+        let (mut texts, mut tables, mut n_chars) = (Vec::new(), Vec::new(), 0);
         for input in attempt.texts()?.into_iter().filter(|input| !input.name.starts_with('$')) {
             // Files of a folder are worked through by the program.
             let is_named = named.contains(&input.name.as_str());
-            if is_named && at_hand.load(attempt, &input) {
+            if is_named && at_hand.load(attempt, &input, &mut tables) {
                 continue;
             }
             n_chars += input.text.chars().count();
@@ -119,7 +118,7 @@ impl AtHand {
         });
         at_hand.shown.push_str(&attempt.shown(&texts, SHOWN));
         at_hand.code.insert_str(0, IMPORTS);
-        at_hand.link(attempt)?;
+        at_hand.link(tables)?;
         at_hand.code.push_str(&quoted);
         for (id, value) in attempt.results() {
             at_hand.write_down(&id, value);
@@ -148,21 +147,21 @@ impl AtHand {
         text
     }
 
-    /// A line that loads a table or a list, if the file is one.
-    fn load(&mut self, attempt: &Attempt<'_>, input: &Input) -> bool {
+    /// A line that loads a table or a list, if the file is one. A table is added to `tables`, by its name in the program.
+    fn load(&mut self, attempt: &Attempt<'_>, input: &Input, tables: &mut Vec<(String, Loaded)>) -> bool {
         let workspace = &attempt.journal.run().workspace;
         let path = &input.name;
-        if let Ok(mut tables) = table::load_all(workspace, path, &table::Options::default())
-            && is_data(path)
+        if is_data(path)
+            && let Ok(mut found) = table::load_all(workspace, path, &table::Options::default())
         {
-            let (1, Some((_, loaded))) = (tables.len(), tables.pop()) else { return false };
+            let (1, Some((_, loaded))) = (found.len(), found.pop()) else { return false };
             let Some(example) = example(&loaded).filter(|_| loaded.table.rows.len() <= MAX_ROWS) else { return false };
             self.shown.push_str(&survey::describe_table(path, &loaded.peek()));
             self.shown.push_str("\n\n");
             let name = self.name(path);
-            self.tables.push((path.clone(), name.clone()));
             let n_rows = loaded.table.rows.len();
             self.code.push_str(&format!("{name} = table({path:?})  # a list of {n_rows} dicts like {example}\n"));
+            tables.push((name, loaded));
             return true;
         }
         if !is_list(&input.text) {
@@ -181,16 +180,18 @@ impl AtHand {
     }
 
     /// Lines that let a row find its row of another table, where a column points there.
-    fn link(&mut self, attempt: &Attempt<'_>) -> Result<(), Miss> {
-        let paths: Vec<String> = self.tables.iter().map(|(path, _)| path.clone()).collect();
-        if paths.len() < 2 {
+    fn link(&mut self, tables: Vec<(String, Loaded)>) -> Result<(), Miss> {
+        if tables.len() < 2 {
             return Ok(());
         }
-        let database = Database::open(&attempt.journal.run().workspace, &paths, &table::Options::default())?;
-        let variable = |place: usize| self.tables.get(place).map_or("", |(_, name)| name.as_str());
+        let (mut database, mut variables) = (Database::empty()?, Vec::new());
+        for (name, loaded) in tables {
+            database.add(&name, "", loaded)?;
+            variables.push(name);
+        }
         let mut code = String::new();
         for link in database.links() {
-            let (rows, of) = (variable(link.to.0), variable(link.from.0));
+            let (rows, of) = (&variables[link.to.0], &variables[link.from.0]);
             let (key, column) = (database.column_name(link.to), database.column_name(link.from));
             let line = format!("{rows}_by_{} = {{row[{key:?}]: row for row in {rows}}}", plain(key));
             if code.contains(&line) {
@@ -205,7 +206,7 @@ impl AtHand {
     /// An earlier result as a value of the program.
     fn write_down(&mut self, id: &str, value: &Value) {
         let json = match value {
-            Value::Table(table) => rows(table, table.rows.len()).into_iter().map(Json::Object).collect(),
+            Value::Table(table) => table.objects().map(Json::Object).collect(),
             Value::Text(text) => Json::from(text.as_str()),
             Value::Json(json) => json.clone(),
         };
@@ -246,8 +247,7 @@ fn plain(text: &str) -> String {
 
 /// Whether a file's name says that it is made for programs.
 fn is_data(path: &str) -> bool {
-    const DATA: &[&str] = &["csv", "tsv", "tab", "json", "jsonl", "ndjson", "db", "sqlite", "sqlite3", "yaml", "yml"];
-    path.rsplit_once('.').is_some_and(|(_, extension)| DATA.contains(&extension.to_lowercase().as_str()))
+    survey::holds_table(path) || format::detect(path) == Some(Format::Yaml)
 }
 
 /// Whether a text is a list of names or the like, one a line.
@@ -266,14 +266,9 @@ fn holds_sentences(text: &str) -> bool {
     text.lines().any(|line| is_one(line.trim()))
 }
 
-fn rows(table: &Table, n: usize) -> Vec<Map<String, Json>> {
-    let row = |row: &Vec<Json>| table.columns.iter().cloned().zip(row.iter().cloned()).collect();
-    table.rows.iter().take(n).map(row).collect()
-}
-
 /// The first row as a program sees it.
 fn example(loaded: &Loaded) -> Option<String> {
-    rows(&loaded.table, 1).pop().map(|row| python(&Json::Object(row)))
+    loaded.table.objects().next().map(|row| python(&Json::Object(row)))
 }
 
 /// A value as Python spells it.

@@ -14,7 +14,7 @@ use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::word::{has, words};
 use crate::orchestrate::{damage, demand, ground};
-use crate::tool::query::{self, Database, Shape, TableInfo};
+use crate::tool::query::{self, Database, Shape, TableInfo, quote};
 use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
 
@@ -23,23 +23,21 @@ const N_CANDIDATES: usize = 3;
 
 /// Writes and runs the query of a step.
 pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
-    let database = open(attempt)?;
-    let wants_all = speaks_of_groups(&attempt.task()) && attempt.step.file().is_some();
-    let may_limit = !wants_all && asks_for_few(&attempt.asked());
-    let is_of_rows = attempt.step.file().is_some() && database.tables().len() == 1;
-    if let Some(output) =
-        sorted_out(attempt, &database).filter(|_| is_of_rows).or_else(|| without_doubles(attempt, &database))
-    {
+    let (database, task) = (open(attempt)?, attempt.task());
+    let is_saved = attempt.step.file().is_some();
+    let is_of_rows = is_saved && database.tables().len() == 1;
+    let sorted_out = if is_of_rows { sorted_out(attempt, &database, &task) } else { None };
+    if let Some(output) = sorted_out.or_else(|| without_doubles(attempt, &database, &task)) {
         return output;
     }
-    let keeps_rows = is_of_rows && damage::keeps_rows(&attempt.task());
-    let may_group = attempt.step.file().is_some() || may_group(&attempt.task());
-    let grammar = match keeps_rows {
-        true => query::grammar_of_whole_rows(database.tables()),
-        false => query::grammar_of(database.tables(), Shape { may_limit, may_group }),
+    let grammar = if is_of_rows && damage::keeps_rows(&task) {
+        query::grammar_of_whole_rows(database.tables())
+    } else {
+        let may_limit = !(is_saved && speaks_of_groups(&task)) && asks_for_few(&attempt.asked());
+        query::grammar_of(database.tables(), Shape { may_limit, may_group: is_saved || may_group(&task) })
     };
     let schema = format!("{}{}", database.schema_text(), counting(database.tables()));
-    let known = format!("{} {} {schema}", attempt.journal.run().goal, attempt.task());
+    let known = format!("{} {task} {schema}", attempt.journal.run().goal);
     let queries = candidates(attempt, grammar, schema).await?;
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
@@ -58,7 +56,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push((sql, result));
     }
-    let mut output = choose(tried, &attempt.task())?;
+    let mut output = choose(tried, &task)?;
     if let Some(digits) = demand::decimals(&format!("{} {}", attempt.step.task, attempt.journal.run().goal)) {
         rounded(&mut output.value, digits);
     }
@@ -67,12 +65,12 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 
 /// The damaged rows of the step's table, as they stand in its file, or all others, if the step is for nothing else: no
 /// model is needed to tell which they are.
-fn sorted_out(attempt: &Attempt<'_>, database: &Database) -> Option<Result<Output, Miss>> {
-    let (table, task) = (database.tables().first().filter(|table| table.n_bad > 0)?, &attempt.task());
+fn sorted_out(attempt: &Attempt<'_>, database: &Database, task: &str) -> Option<Result<Output, Miss>> {
+    let table = database.tables().first().filter(|table| table.n_bad > 0)?;
     let sql = if damage::wants_damaged(task) {
-        format!("SELECT text FROM \"{}\" ORDER BY line;", table.bad_name())
+        format!("SELECT text FROM {} ORDER BY line;", quote(&table.bad_name()))
     } else if damage::wants_sound(task, &table.path) {
-        format!("SELECT * FROM \"{}\";", table.name)
+        format!("SELECT * FROM {};", quote(&table.name))
     } else {
         return None;
     };
@@ -87,28 +85,25 @@ fn run(attempt: &Attempt<'_>, database: &Database, sql: &str) -> Result<Output, 
 }
 
 /// The rows of the step's table without those that repeat an earlier one, or how many do, if that is what the step is for.
-fn without_doubles(attempt: &Attempt<'_>, database: &Database) -> Option<Result<Output, Miss>> {
+fn without_doubles(attempt: &Attempt<'_>, database: &Database, task: &str) -> Option<Result<Output, Miss>> {
     let [table] = database.tables() else { return None };
     let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
-    let (wish, first) = double::first_of_same(&attempt.journal.run().goal, &attempt.task(), &columns)?;
+    let (wish, first) = double::first_of_same(&attempt.journal.run().goal, task, &columns)?;
     // A row without the value by which rows are the same is the same as none.
     let key = |name: &String| match (first.by.is_empty(), first.ignores_case) {
-        (true, _) => format!("COALESCE(\"{name}\", '')"),
-        (false, true) => format!("LOWER(TRIM(\"{name}\"))"),
-        (false, false) => format!("\"{name}\""),
+        (true, _) => format!("COALESCE({}, '')", quote(name)),
+        (false, true) => format!("LOWER(TRIM({}))", quote(name)),
+        (false, false) => quote(name),
     };
     let keys: Vec<String> = if first.by.is_empty() { &columns } else { &first.by }.iter().map(key).collect();
-    let (row, name) = (keys.join(" || CHAR(31) || "), &table.name);
+    let (row, name) = (keys.join(" || CHAR(31) || "), quote(&table.name));
     if wish == Wish::Count {
-        return Some(run(
-            attempt,
-            database,
-            &format!("SELECT COUNT({row}) - COUNT(DISTINCT {row}) AS dropped FROM \"{name}\";"),
-        ));
+        let sql = format!("SELECT COUNT({row}) - COUNT(DISTINCT {row}) AS dropped FROM {name};");
+        return Some(run(attempt, database, &sql));
     }
     attempt.step.file()?;
     let sql = format!(
-        "SELECT * FROM \"{name}\" WHERE {row} IS NULL OR rowid IN (SELECT MIN(rowid) FROM \"{name}\" GROUP BY {row}) ORDER BY rowid;"
+        "SELECT * FROM {name} WHERE {row} IS NULL OR rowid IN (SELECT MIN(rowid) FROM {name} GROUP BY {row}) ORDER BY rowid;"
     );
     let told = |mut output: Output| {
         if let Value::Table(kept) = &output.value {

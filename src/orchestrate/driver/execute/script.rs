@@ -1,6 +1,7 @@
 //! `script`: the model writes a short Python program; candidates are decoded in one batch and run in the
 //! sandbox, where writes are only proposed; the result that most agree on is kept.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -83,10 +84,12 @@ fn overwritten(code: &str) -> Option<&str> {
 /// A result as it is kept: what belongs into a file of rows stays the text that it is, and is a table for the steps that
 /// follow; what is a number in the files that the program read is one in JSON.
 fn settled(attempt: &Attempt<'_>, mut output: Output) -> Output {
-    let workspace = &attempt.journal.run().workspace;
-    let tables = attempt.tables().unwrap_or_default();
-    let peeks = tables.iter().filter_map(|path| table::peek(workspace, path).ok());
-    let numeric: BTreeSet<String> = peeks.flat_map(|peek| peek.numeric_columns()).collect();
+    let numeric: LazyCell<BTreeSet<String>, _> = LazyCell::new(|| {
+        let workspace = &attempt.journal.run().workspace;
+        let files = attempt.files().unwrap_or_default();
+        let peeks = files.iter().filter_map(|path| table::peek(workspace, path).ok());
+        peeks.flat_map(|peek| peek.numeric_columns()).collect()
+    });
     if let Value::Json(json) = &mut output.value {
         as_numbers(json, &numeric);
     }
@@ -147,7 +150,7 @@ fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
     {
         return Err(Error::Failed(format!("what belongs into {path} is wrong: {}", faults.join("; "))));
     }
-    if wants_steps(&attempt.asked()) && printed && output.value.preview(usize::MAX).trim().lines().count() < MIN_STEPS {
+    if printed && output.value.preview(usize::MAX).trim().lines().count() < MIN_STEPS && wants_steps(&attempt.asked()) {
         return Err(Error::Failed("the program has to print every step of the calculation, one a line".into()));
     }
     if is_all_zero(&output.value) {

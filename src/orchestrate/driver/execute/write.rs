@@ -1,9 +1,12 @@
 //! `write`: prose from inputs. What the goal says about length and words is read by code, enforced by the
 //! grammar where a grammar can (lines), and checked on several candidates that are decoded in one batch.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::json;
 
-use super::call::all;
+use super::call::{all, best_of_rounds};
 use super::inputs::Input;
 use super::items::Item;
 use super::{Attempt, Miss};
@@ -93,9 +96,11 @@ fn odd(text: &str, path: Option<&str>) -> Option<String> {
 
 /// A placeholder like `[Your Name]`, which a reader would have to fill in.
 fn placeholder(text: &str) -> Option<&str> {
-    let pattern =
-        regex::Regex::new(r"\[(?:[Yy]our|[Ii]nsert|[Tt]he|[Nn]ame|[Dd]ate|[A-Z][a-z]+) ?[A-Za-z' ]*\]").ok()?;
-    let found = pattern.find_iter(text).find(|found| !text[found.end()..].starts_with('('))?;
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\[(?:[Yy]our|[Ii]nsert|[Tt]he|[Nn]ame|[Dd]ate|[A-Z][a-z]+) ?[A-Za-z' ]*\]")
+            .expect("a constant expression")
+    });
+    let found = PATTERN.find_iter(text).find(|found| !text[found.end()..].starts_with('('))?;
     Some(found.as_str())
 }
 
@@ -110,33 +115,23 @@ const ROUNDS: u64 = 3;
 /// are written again, together and warmer; the one with the fewest is kept.
 async fn each(attempt: &Attempt<'_>, items: Vec<Item>) -> Result<Output, Miss> {
     let demand = demand::read(&attempt.step.task, "", &[]);
-    let mut best: Vec<Option<(usize, String)>> = vec![None; items.len()];
-    for round in 0..ROUNDS {
-        let open: Vec<usize> =
-            (0..items.len()).filter(|&i| best[i].as_ref().is_none_or(|(faults, _)| *faults > 0)).collect();
-        let calls = open.iter().map(|&i| {
-            let item = &items[i];
-            let again = if round == 0 { "" } else { "Use other words than the text above, and fewer.\n" };
-            // Without the goal: it speaks of all items, and small models then write about it.
-            let asked = format!(
-                "{}{again}Do this with the text above: {}.\n{}Give only the resulting text, in your own words.",
-                attempt.failures(),
-                attempt.step.task.trim_end_matches('.'),
-                demand.in_words()
-            );
-            let text = format!("{}\n\n{asked}", item.text.trim());
-            call(attempt, text, &demand, round)
-        });
-        for (&i, reply) in open.iter().zip(all(attempt.journal.run().mind.as_ref(), calls.collect()).await) {
-            let reply = reply?;
-            attempt.said("write", &reply);
-            let text = clean(&reply);
-            let n_faults = demand.faults(&text).len() + usize::from(is_copy(&text, &items[i].text));
-            if !text.is_empty() && best[i].as_ref().is_none_or(|(fewest, _)| n_faults < *fewest) {
-                best[i] = Some((n_faults, text));
-            }
-        }
-    }
+    let call = |i: usize, round: u64| {
+        let again = if round == 0 { "" } else { "Use other words than the text above, and fewer.\n" };
+        // Without the goal: it speaks of all items, and small models then write about it.
+        let asked = format!(
+            "{}{again}Do this with the text above: {}.\n{}Give only the resulting text, in your own words.",
+            attempt.failures(),
+            attempt.step.task.trim_end_matches('.'),
+            demand.in_words()
+        );
+        call(attempt, format!("{}\n\n{asked}", items[i].text.trim()), &demand, round)
+    };
+    let judge = |i: usize, reply: &Reply| {
+        let text = clean(reply);
+        let n_faults = demand.faults(&text).len() + usize::from(is_copy(&text, &items[i].text));
+        (!text.is_empty()).then_some((n_faults, text))
+    };
+    let best = best_of_rounds(attempt, items.len(), ROUNDS, call, judge).await?;
     collected(attempt, &items, best)
 }
 
@@ -147,12 +142,12 @@ fn is_copy(text: &str, source: &str) -> bool {
     text.len() > 60 && (source.contains(&text) || text.contains(&source))
 }
 
-fn collected(attempt: &Attempt<'_>, items: &[Item], texts: Vec<Option<(usize, String)>>) -> Result<Output, Miss> {
+fn collected(attempt: &Attempt<'_>, items: &[Item], texts: Vec<Option<String>>) -> Result<Output, Miss> {
     let mut table = Table { columns: vec!["item".into(), "text".into()], rows: Vec::new() };
     let mut changes = Vec::new();
     let folder = attempt.step.file().and_then(|path| path.strip_suffix("/*"));
     for (item, text) in items.iter().zip(texts) {
-        let Some((_, text)) = text else {
+        let Some(text) = text else {
             return Err(Miss::new(format!("the text for {} is empty", item.name), ""));
         };
         if let Some(folder) = folder {
@@ -170,8 +165,7 @@ fn instruction(attempt: &Attempt<'_>, demand: &Demand) -> String {
     };
     let demands = format!("{}{}", demand.in_words(), demand.advice());
     // Who sees a text that failed writes it again; what was wrong with it is enough.
-    let failures = attempt.state.find(attempt.step.id).map_or(&[][..], |of_step| &of_step.failures);
-    let faults = failures.last().map_or_else(String::new, |failure| {
+    let faults = attempt.missed().last().map_or_else(String::new, |failure| {
         format!("An earlier text was not good: {}. Write another.\n", failure.error.trim_end_matches('.'))
     });
     format!("{}{faults}{}\n{demands}{place}", attempt.recalled(), attempt.asked())
