@@ -16,7 +16,9 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::{Error, row::median};
 use crate::engine::Engine;
-use crate::orchestrate::{self, Budget, EngineMind, Event, Mechanism, Observer, Options, Outcome, Run, Stats, drive};
+use crate::orchestrate::{
+    self, Budget, EngineMind, Event, Mechanism, Observer, Options, Outcome, Recollection, Run, Stats, drive,
+};
 use crate::store::{NewRun, Store};
 use crate::tool::{Registry, Workspace};
 
@@ -33,6 +35,8 @@ pub struct PlanBench {
     pub width: Option<usize>,
     /// What the runs do without.
     pub without: Vec<Mechanism>,
+    /// Whether examples are shown to the planner and the steps.
+    pub memory: bool,
     /// Where each case's workspace and journal are left; `None`: they are removed.
     pub keep: Option<PathBuf>,
 }
@@ -162,7 +166,13 @@ fn play(
         registry: Registry::builtin(),
         mind: Arc::new(mind.map_err(|error| error.to_string())?),
         budget,
-        options: Options { yes: true, width: plan.width, without: plan.without.clone(), ..Options::default() },
+        options: Options {
+            yes: true,
+            width: plan.width,
+            without: plan.without.clone(),
+            recollection: Recollection { keeps: false, shows: plan.memory },
+            ..Options::default()
+        },
         store: Arc::new(store),
         observer: Arc::new(Nobody),
     });

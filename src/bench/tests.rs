@@ -121,6 +121,7 @@ fn goals_are_run_in_copies_and_checked() {
         max_time: std::time::Duration::from_millis(1),
         width: None,
         without: Vec::new(),
+        memory: true,
         keep: None,
     };
     let mut told = Vec::new();

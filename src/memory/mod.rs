@@ -3,13 +3,16 @@
 //! What is remembered is data: the words of the goal, what a step was to do, its tool and its arguments. Names of files are
 //! replaced by what kind of file they are, so that no run takes the files of another for its own; texts of documents are
 //! not kept, and what is long is not kept at all.
+//! A small general set ships with the program; it is shown like what was learnt.
 //! Must not know: runs, events, prompts.
 
 pub mod rank;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
+use serde::Deserialize;
 
 use crate::store::{self, Example, NewExample, Store};
 
@@ -22,9 +25,10 @@ const MAX_ARGUMENTS: usize = 400;
 const MAX_WORDS: usize = 30;
 
 /// Something that worked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Lesson {
     /// Words of the goal, for finding it again.
+    #[serde(default)]
     pub words: String,
     /// What the step was to do.
     pub task: String,
@@ -63,18 +67,41 @@ pub fn remember(store: &Store, lessons: &[Lesson]) -> Result<(), store::Error> {
     store.remember(&new, MAX_EXAMPLES)
 }
 
-/// The lessons nearest to a text, best first, at most `n`, of one tool or of all; they count as used.
+/// The examples that ship with the program.
+fn general() -> &'static [Lesson] {
+    #[derive(Deserialize)]
+    struct General {
+        example: Vec<Lesson>,
+    }
+    static GENERAL: LazyLock<General> =
+        LazyLock::new(|| toml::from_str(include_str!("general.toml")).expect("a constant file, read in a test"));
+    &GENERAL.example
+}
+
+/// Whether a general example has enough in common with a text to be worth its place: one word may be there by chance.
+fn is_near(query: &str, lesson: &Lesson) -> bool {
+    const MIN_SHARED: usize = 2;
+    let of = |text: &str| rank::words(text).into_iter().collect::<BTreeSet<String>>();
+    of(query).intersection(&of(&lesson.task)).count() >= MIN_SHARED
+}
+
+/// The lessons nearest to a text, best first, at most `n`, of one tool or of all: those of earlier runs, which count as
+/// used, and the general ones.
 ///
 /// # Errors
 /// Those of the store.
 pub fn recall(store: &Store, query: &str, tool: Option<&str>, n: usize) -> Result<Vec<Lesson>, store::Error> {
-    let is_wanted = |example: &Example| tool.is_none_or(|tool| example.tool == tool);
-    let known: Vec<Example> = store.examples()?.into_iter().filter(is_wanted).collect();
-    let texts: Vec<String> = known.iter().map(|example| format!("{} {}", example.task, example.words)).collect();
+    let learnt = store.examples()?.into_iter().map(|example| (Some(example.id), Lesson::from(&example)));
+    let near = general().iter().filter(|lesson| is_near(query, lesson));
+    let all = learnt.chain(near.map(|lesson| (None, lesson.clone())));
+    let known: Vec<(Option<i64>, Lesson)> =
+        all.filter(|(_, lesson)| tool.is_none_or(|tool| lesson.tool == tool)).collect();
+    let texts: Vec<String> = known.iter().map(|(_, lesson)| format!("{} {}", lesson.task, lesson.words)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let nearest: Vec<&Example> = rank::nearest(query, &texts, n).into_iter().map(|idx| &known[idx]).collect();
-    store.touch_examples(&nearest.iter().map(|example| example.id).collect::<Vec<i64>>())?;
-    Ok(nearest.into_iter().map(Lesson::from).collect())
+    let nearest: Vec<&(Option<i64>, Lesson)> =
+        rank::nearest(query, &texts, n).into_iter().map(|idx| &known[idx]).collect();
+    store.touch_examples(&nearest.iter().filter_map(|(id, _)| *id).collect::<Vec<i64>>())?;
+    Ok(nearest.into_iter().map(|(_, lesson)| lesson.clone()).collect())
 }
 
 impl From<&Example> for Lesson {
@@ -177,6 +204,20 @@ mod tests {
             let lesson = lesson(task, "t", arguments);
             assert_eq!(format!("{} {}", lesson.task, lesson.arguments), want);
             assert_eq!(lesson.words, "add csv region");
+        }
+    }
+
+    #[test]
+    fn the_general_examples_are_such_as_could_have_been_learnt() {
+        assert!(general().len() > 20);
+        let total = &general()[0];
+        assert!(is_near("What is the total amount per region?", total) && !is_near("the total of all", total));
+        for lesson in general() {
+            let learnt = Lesson::new("", &lesson.task, (&lesson.tool, &lesson.arguments), &[]).unwrap();
+            assert_eq!(learnt, *lesson, "short, and without the name of any file");
+            assert!(
+                lesson.arguments.is_empty() || serde_json::from_str::<serde_json::Value>(&lesson.arguments).is_ok()
+            );
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::word;
 use crate::tool::Workspace;
+use crate::tool::workspace::similar_names;
 
 /// What the goal asks for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -82,7 +83,7 @@ const EXTENSIONS: &[&str] = &[
 ];
 
 /// Words that announce a file to be written when they stand right before its name.
-const INTO: &[&str] = &["into", "to", "as", "called", "named", "onto"];
+const INTO: &[&str] = &["into", "to", "as", "called", "named", "onto", "need", "want"];
 /// Verbs after which a file named in the same clause is written, with any preposition.
 const WRITES: &[&str] = &[
     "write",
@@ -123,6 +124,30 @@ const READS: &[&str] = &[
     "from", "using", "of", "read", "per", "open", "with", "than", "like", "see", "under", "against", "about", "use",
     "by",
 ];
+/// Words by which something is said to stand in a file that is there.
+const STANDS: &[&str] = &[
+    "is",
+    "are",
+    "it's",
+    "they're",
+    "listed",
+    "stands",
+    "stand",
+    "kept",
+    "stored",
+    "described",
+    "written",
+    "found",
+    "recorded",
+    "noted",
+    "defined",
+    "explained",
+];
+/// Words by which something is wished for, so that it is not there yet.
+const WANTS: &[&str] = &["want", "like", "need", "expect"];
+/// Verbs of which a file that is there is the subject.
+const HOLDS: &[&str] =
+    &["has", "holds", "lists", "contains", "tells", "gives", "shows", "says", "is", "records", "describes", "explains"];
 /// Verbs that change an existing file in place.
 const CHANGES: &[&str] = &[
     "update",
@@ -165,6 +190,12 @@ fn trim_word(word: &str) -> &str {
     word.trim_end_matches("'s").trim_start_matches("./")
 }
 
+/// A word in small letters without its marks; an arrow is the word that it stands for.
+fn plain_word(word: &str) -> String {
+    let is_arrow = ["->", "→", "=>", ">", "-->"].contains(&word);
+    if is_arrow { "into".to_owned() } else { trim_word(word).to_lowercase() }
+}
+
 /// The file names that stand in a goal, in order, each once, with what the words before them say.
 ///
 /// `existing` are the files of the workspace. A name that exists is an input unless the goal says to change it.
@@ -181,12 +212,18 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
             if !is_file_name(path, &existing) {
                 continue;
             }
-            let before: Vec<String> = clause[..i].iter().map(|word| trim_word(word).to_lowercase()).collect();
+            let before: Vec<String> = clause[..i].iter().map(|word| plain_word(word)).collect();
             let change = (0..before.len()).any(|k| changes(&before, k));
-            let mut part = part_by_words(&before, previous);
-            if existing.contains(path) && !change {
-                part = Part::Input;
-            }
+            let follows = clause.get(i + 1).map_or(String::new(), |next| trim_word(next).to_lowercase());
+            let is_subject = HOLDS.contains(&follows.as_str());
+            let part = match part_by_words(&before, previous) {
+                _ if existing.contains(path) && !change => Part::Input,
+                Some(part) => part,
+                None if change => Part::Output,
+                // Nothing says what it is for. What is not there and is like nothing that is there is to be made.
+                None if is_subject || !similar_names(path, existing.iter().copied()).is_empty() => Part::Input,
+                None => Part::Output,
+            };
             previous = Some((i, part));
             let change = change && existing.contains(path);
             match found.iter_mut().find(|mention| mention.path == path) {
@@ -228,35 +265,46 @@ fn stand_in(k: usize) -> String {
     format!("\u{1}{k}\u{1}")
 }
 
-/// What the words before a file name say about it; `named` is the file named before it in the same clause.
-fn part_by_words(before: &[String], named: Option<(usize, Part)>) -> Part {
+/// What the words before a file name say about it, if they do; `named` is the file named before it in the same clause.
+fn part_by_words(before: &[String], named: Option<(usize, Part)>) -> Option<Part> {
     if let Some((at, part)) = named
         && before[at + 1..].iter().all(|word| word.is_empty() || ["and", "or", "&"].contains(&word.as_str()))
     {
-        return part; // "a.csv, b.csv and c.csv"
+        return Some(part); // "a.csv, b.csv and c.csv"
     }
     let filler = ["the", "a", "an", "file", "new", "one", "text", "single", "also", "too", "csv", "json", "and"];
     let mut near = before.iter().rev().filter(|word| !filler.contains(&word.as_str()));
     let last = near.next().map_or("", String::as_str);
     let previous = near.next().map_or("", String::as_str);
     if ["according", "compared", "relative", "due", "close"].contains(&previous) && last == "to" {
-        return Part::Input;
+        return Some(Part::Input);
     }
-    if INTO.contains(&last) {
-        return Part::Output;
+    let is_name = ["it", "this", "them"].contains(&last) && ["name", "call", "title"].contains(&previous);
+    if INTO.contains(&last) || is_name {
+        return Some(Part::Output);
     }
     if READS.contains(&last) {
-        return Part::Input;
+        return Some(Part::Input);
+    }
+    // "they are all in …", "as listed in …".
+    let speaks = before.iter().rev().skip(1).take(3).any(|word| STANDS.contains(&word.as_str()));
+    if last == "in" && speaks {
+        return Some(Part::Input);
     }
     let verb = (0..before.len()).rposition(|k| writes(before, k));
+    let is_wanted = || before.iter().any(|word| WANTS.contains(&word.as_str()));
+    if last == "in" && verb.is_none() {
+        return Some(if is_wanted() { Part::Output } else { Part::Input });
+    }
     // A word like "from" speaks of the next file only.
     let start = named.map_or(0, |(at, _)| at + 1);
     let read = before.iter().rposition(|word| READS.contains(&word.as_str()) && word != "of" && word != "with");
     let read = read.filter(|read| *read >= start);
     match (verb, read) {
-        (Some(verb), Some(read)) if read > verb => Part::Input,
-        (Some(_), _) => Part::Output,
-        (None, _) => Part::Input,
+        (Some(verb), Some(read)) if read > verb => Some(Part::Input),
+        (Some(_), _) => Some(Part::Output),
+        (None, Some(_)) => Some(Part::Input),
+        (None, None) => None,
     }
 }
 
@@ -267,8 +315,17 @@ pub fn read(goal: &str, existing: &[String]) -> Brief {
     let is_new = |folder: &String| !existing.iter().any(|path| path.starts_with(&format!("{folder}/")));
     if brief.folders.iter().any(is_new) {
         brief.folders.retain(is_new);
+    } else {
+        brief.folders.retain(|folder| is_written_into(goal, folder));
     }
-    for mention in mentions(goal, existing) {
+    // "… under the same name, so short/a.txt and so on" names no file of its own.
+    let is_example = |mention: &Mention| {
+        let (folder, name) = mention.path.rsplit_once('/').unwrap_or_default();
+        brief.folders.iter().any(|known| known == folder)
+            && existing.iter().any(|path| path.rsplit('/').next() == Some(name) && *path != mention.path)
+    };
+    let mentions: Vec<Mention> = mentions(goal, existing).into_iter().filter(|mention| !is_example(mention)).collect();
+    for mention in mentions {
         let exists = existing.contains(&mention.path);
         if exists {
             brief.named.push(mention.path.clone());
@@ -371,6 +428,9 @@ fn folders(goal: &str) -> Vec<String> {
     }
     // "to full euros", "in the Python files": what a noun follows is no name.
     let stands_alone = |i: usize| {
+        if written[i].starts_with('(') {
+            return false; // a remark on what stands before it
+        }
         let next = words.get(i + 1).map_or("", String::as_str);
         next.is_empty() || written[i].ends_with([',', '.', ';', ':', '?', '!', ')']) || JOINING.contains(&next)
     };
@@ -388,6 +448,15 @@ fn folders(goal: &str) -> Vec<String> {
         }
     }
     folders
+}
+
+/// Whether a goal puts something into a folder, and does not only speak of what is in it.
+fn is_written_into(goal: &str, folder: &str) -> bool {
+    let words: Vec<String> = goal.split_whitespace().map(|word| trim_word(word).to_lowercase()).collect();
+    let is_it = |word: &String| word.trim_end_matches('/') == folder;
+    let before = |i: usize| words[..i].iter().rev().find(|word| !["the", "a", "folder"].contains(&word.as_str()));
+    (0..words.len())
+        .any(|i| is_it(&words[i]) && before(i).is_some_and(|word| ["to", "into", "under"].contains(&word.as_str())))
 }
 
 /// Words that can follow the name of a folder.
@@ -437,6 +506,19 @@ const NOT_FOLDERS: &[&str] = &[
     "list",
     "table",
     "form",
+    "both",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 /// What the goal asks for and the workspace lacks. `written` are the paths that the run wrote.
@@ -528,9 +610,26 @@ mod tests {
             ("Divide it by the members, each pays the same, rounded up to full euros.", &[]),
             ("Collect every FIXME in the Python files below src into fixmes.md.", &[]),
             ("Save the notes in short.", &[]),
+            ("Add up what every member lent in May, by the branch each belongs to (member_no is in both).", &[]),
         ] {
             assert_eq!(folders(goal), want, "{goal}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_is_only_read_from_receives_nothing() {
+        let existing = ["mails/a.txt".to_owned(), "out/old.txt".to_owned()];
+        let folders = |goal: &str| read(goal, &existing).folders;
+        assert_eq!(folders("Make a list of the mails in the folder mails, not every one counts: list.csv"), [""; 0]);
+        assert_eq!(folders("Shorten each mail in mails and save it into the folder out."), ["out"]);
+    }
+
+    #[test]
+    fn an_example_of_a_name_is_no_file_of_its_own() {
+        let goal = "Shorten each note in in/ and save it in out/ under the same name (so out/a.txt and so on), then add \
+                    out/all.txt with the number of notes.";
+        let brief = read(goal, &["in/a.txt".into(), "in/b.txt".into()]);
+        assert_eq!((brief.outputs(), brief.missing.len()), (vec!["out/all.txt"], 0));
     }
 
     #[test]
@@ -550,6 +649,13 @@ mod tests {
         );
         check("Add up the costs in costs.csv, and list them in l.md.", &["costs.csv"], "<costs.csv >l.md");
         check("Append one line to log.txt.", &["log.txt"], ">!log.txt");
+        check("I need a file sum.csv with the sums of a.csv.", &["a.csv"], ">sum.csv <a.csv");
+        check("a.csv = our stock. what is under 5? -> low.txt", &["a.csv"], "<a.csv >low.txt");
+        check("Write a note; what to say is in n.md. Name it note.txt.", &["n.md"], "<n.md >note.txt");
+        check("I also want a title, five words at most, in title.txt.", &["n.md"], ">title.txt");
+        check("Total up the costs in cost.csv.", &["costs_2024.csv"], "<cost.csv");
+        check("stock.csv has the pieces; add them up.", &[], "<stock.csv");
+        check("i need the hours, they are all in docs/b.csv", &[], "<docs/b.csv");
         check("It weighs 1.5 kg, e.g. less than 2.0 pounds.", &[], "");
         check("Create a file called \"plan.md\".", &[], ">plan.md");
         check("Write hello.txt with the content of a.md", &["a.md"], ">hello.txt <a.md");

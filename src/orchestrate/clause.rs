@@ -48,9 +48,22 @@ const COMMANDS: &[&str] = &[
 /// Words by which a demand is to be told, and those that do so with "me" or "us" alone: one answers questions in a file.
 const TELLS: &[&str] = &["tell", "say", "let", "name"];
 const TELLS_ME: &[&str] = &["answer", "report", "show", "give"];
+/// Phrases by which a demand is to be told, wherever they stand in it.
+const WISHES: &[&str] = &[
+    "like to know",
+    "i want to know",
+    "we want to know",
+    "i need to know",
+    "we need to know",
+    "in your reply",
+    "in the reply",
+    "in your answer",
+    "in the answer",
+];
 /// Words that stand for what the words before them speak of.
 const REFERRING: &[&str] = &[
-    "it", "them", "this", "that", "these", "those", "answer", "answers", "result", "results", "list", "names", "their",
+    "it", "them", "this", "that", "these", "those", "answer", "answers", "reply", "replies", "result", "results",
+    "list", "names", "their",
 ];
 /// Words with which a question begins.
 const QUESTIONS: &[&str] = &["what", "which", "who", "whom", "whose", "where", "when", "why", "how"];
@@ -100,10 +113,11 @@ pub fn without_saved_questions(goal: &str, outputs: &[&str]) -> String {
     (0..parts.len()).filter(|&i| !is_dropped(i)).map(|i| parts[i].text).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether the `i`-th part is a question that the next one answers with a file.
+/// Whether the `i`-th part is a question whose answer the words after it, and after other questions, want to have in a file.
 fn is_saved(parts: &[Part<'_>], i: usize, outputs: &[&str]) -> bool {
     let refers = |next: &Part<'_>| word::has(&word::words(next.text).take(4).collect::<Vec<_>>(), REFERRING);
-    parts[i].text.ends_with('?') && parts.get(i + 1).is_some_and(|next| names_any(next.text, outputs) && refers(next))
+    let mut after = parts[i + 1..].iter().skip_while(|part| part.text.ends_with('?'));
+    parts[i].text.ends_with('?') && after.next().is_some_and(|next| names_any(next.text, outputs) && refers(next))
 }
 
 /// The questions that a goal asks, direct and indirect ones, each by itself: "find out who pays, when it is due and whether
@@ -119,8 +133,12 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
     /// Words that speak of what an earlier question is about.
     const BACK: &[&str] = &["it", "its", "they", "them", "their", "he", "she", "his", "her", "this", "that", "there"];
     let asks = |i: usize| words.get(i).is_some_and(|word| is_question_word(&plain(word)));
-    let opens =
-        |i: usize| i == 0 || words[i - 1].ends_with([',', ':', ';']) || OPENING.contains(&plain(words[i - 1]).as_str());
+    let opens = |i: usize| {
+        let after = |before: &str| {
+            before.ends_with([',', ':', ';']) || word::is_marker(before) || OPENING.contains(&plain(before).as_str())
+        };
+        i == 0 || after(words[i - 1])
+    };
     let begins = |i: usize| opens(i) && (asks(i) || (PREPOSITIONS.contains(&plain(words[i]).as_str()) && asks(i + 1)));
     let starts: Vec<usize> = (0..words.len()).filter(|&i| begins(i)).collect();
     let mut found: Vec<String> = Vec::new();
@@ -195,7 +213,7 @@ fn parts(goal: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut first = 0;
     for i in 1..=words.len() {
-        if i < words.len() && !begins(&words, i) {
+        if i < words.len() && !begins(&words, i) && !is_of_list(goal, &words, i) {
             continue;
         }
         let end = words.get(i).map_or(goal.len(), |(at, _)| *at);
@@ -223,15 +241,28 @@ fn begins(words: &[(usize, &str)], i: usize) -> bool {
     }
     let word = plain(words[i].1);
     let joins = |word: &str| ["and", "then", "also"].contains(&plain(word).as_str()) || word.ends_with([',', ':']);
-    COMMANDS.contains(&word.as_str()) && joins(before)
+    // "keys: name, age" lists.
+    let is_listed = words[i].1.ends_with(',');
+    COMMANDS.contains(&word.as_str()) && joins(before) && !is_listed
+}
+
+/// Whether a blank line or an item of a list begins at the `i`-th word.
+fn is_of_list(text: &str, words: &[(usize, &str)], i: usize) -> bool {
+    let gap = &text[words[i - 1].0 + words[i - 1].1.len()..words[i].0];
+    gap.matches('\n').count() > 1 || (gap.contains('\n') && word::is_marker(words[i].1))
 }
 
 fn is_told(words: &[(usize, &str)]) -> bool {
     let fillers = ["and", "then", "also", "please", "finally", "just"];
     let mut plain = words.iter().map(|(_, word)| plain(word)).filter(|word| !fillers.contains(&word.as_str()));
     let (first, second) = (plain.next().unwrap_or_default(), plain.next().unwrap_or_default());
+    let text = words.iter().map(|(_, word)| self::plain(word)).collect::<Vec<_>>().join(" ");
+    if WISHES.iter().any(|wish| text.contains(wish)) {
+        return true;
+    }
     let is_to_me = TELLS_ME.contains(&first.as_str()) && ["me", "us"].contains(&second.as_str());
-    is_to_me || TELLS.contains(&first.as_str()) || QUESTIONS.contains(&first.as_str())
+    let reports = first == "report" && ["the", "how", "which", "what"].contains(&second.as_str());
+    is_to_me || reports || TELLS.contains(&first.as_str()) || QUESTIONS.contains(&first.as_str())
 }
 
 fn plain(word: &str) -> String {
@@ -260,6 +291,16 @@ mod tests {
             assert_eq!(of_file(goal, path, &outputs).as_deref(), Some(want));
         }
         assert_eq!(of_file(goal, "other.md", &outputs), None);
+        let list = "Look this up:\n1) What does it cost?\n2) Who pays for it?\nWrite the replies into n.txt.";
+        assert_eq!(told(list, &["n.txt"]), None);
+        let points = "Turn a.csv into b.json.\n\n- keys: name, age\n- no blanks\n\nReport the number of rows.";
+        assert_eq!(
+            of_file(points, "b.json", &["b.json"]).as_deref(),
+            Some("Turn a.csv into b.json. - keys: name, age - no blanks")
+        );
+        assert_eq!(told(points, &["b.json"]).as_deref(), Some("Report the number of rows."));
+        let wish = "Copy the bad lines to b.txt and add up all the others. I'd like to know the sum.";
+        assert_eq!(told(wish, &["b.txt"]).as_deref(), Some("I'd like to know the sum."));
         assert_eq!(told(goal, &outputs).as_deref(), Some("Tell me the dearest and which is cheapest."));
     }
 
@@ -288,6 +329,10 @@ mod tests {
                 &["How long the notice is?", "On which day the rent is due?", "Whether pets are allowed?"],
             ),
             ("What is the mean delay? Save it to a.md.", &["What is the mean delay?"]),
+            (
+                "Please look up:\n1) How wide is the gate?\n2) Until what time is it open?\n- Who has the key?",
+                &["How wide is the gate?", "Until what time is it open?", "Who has the key?"],
+            ),
             ("Choose the room which costs least. Tell me its name.", &[]),
         ] {
             assert_eq!(questions(goal), want, "{goal}");

@@ -156,6 +156,13 @@ pub enum Event {
         #[serde(default)]
         ledger: Vec<Entry>,
     },
+    /// A result is told in fewer words from now on, because the run has outgrown its prompts; it stays whole in the journal.
+    Compacted {
+        /// The step whose result it is.
+        step: StepId,
+        /// What prompts tell of it.
+        text: String,
+    },
     /// A hard limit was reached; only the summary follows.
     BudgetSpent {
         /// Which limit, in words.
@@ -185,6 +192,7 @@ impl Event {
             | Self::Asked { step, .. }
             | Self::Reopened { step }
             | Self::Expanded { step, .. }
+            | Self::Compacted { step, .. }
             | Self::Answered { step, .. } => Some(*step),
             Self::ModelCalled { step, .. } => *step,
             _ => None,

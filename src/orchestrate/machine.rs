@@ -14,7 +14,7 @@ use super::brief::{Brief, Unmet};
 use super::event::{Event, Status, written};
 use super::plan::{LATER, Step, writes_by_itself};
 use super::requirement::Entry;
-use crate::tool::Output;
+use crate::tool::{Output, Value};
 use crate::types::StepId;
 
 /// Tries of a step with the tool that the plan names.
@@ -106,6 +106,8 @@ pub struct State {
     pub answer: Option<String>,
     /// What was assumed in the person's place.
     pub assumptions: Vec<String>,
+    /// What prompts tell of results that are too long for them.
+    pub compacted: BTreeMap<StepId, String>,
     /// Paths that the run wrote.
     pub written: BTreeSet<String>,
 }
@@ -227,6 +229,9 @@ impl State {
             }
             Event::Answered { step, answer, assumed } => self.answered(*step, answer, *assumed),
             Event::Checked { unmet, ledger } => (self.unmet, self.ledger) = (Some(unmet.clone()), ledger.clone()),
+            Event::Compacted { step, text } => {
+                self.compacted.insert(*step, text.clone());
+            }
             Event::BudgetSpent { what } => self.spent = Some(what.clone()),
             Event::Summarized { answer } => self.answer = Some(answer.clone()),
             Event::ModelCalled { step: None, purpose, text, .. } if purpose == "plan" => {
@@ -416,6 +421,16 @@ impl StepState {
     pub fn saved_in(&self) -> Option<&str> {
         let is_withheld = self.output.as_ref().is_some_and(|output| output.changes.is_empty());
         self.step.file().filter(|_| !is_withheld)
+    }
+
+    /// Files of the items that got no result while others did.
+    pub fn set_aside(&self) -> Vec<String> {
+        let (Some(Value::Table(table)), Some(_)) = (self.output.as_ref().map(|output| &output.value), &self.step.each)
+        else {
+            return Vec::new();
+        };
+        let without = table.rows.iter().filter(|row| row.get(1).is_some_and(serde_json::Value::is_null));
+        without.filter_map(|row| self.step.file_of_item(row[0].as_str()?)).collect()
     }
 
     /// A question holds it up no longer: it is begun, or the changes of its result are made.

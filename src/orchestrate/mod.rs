@@ -21,6 +21,7 @@ mod prompt;
 mod requirement;
 mod score;
 mod stats;
+mod substitute;
 mod survey;
 mod word;
 

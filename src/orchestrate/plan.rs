@@ -119,6 +119,12 @@ impl Step {
         (self.target != REPLY && self.target != LATER).then_some(self.target.as_str())
     }
 
+    /// The file that the text of one item goes into, if each item gets one.
+    pub fn file_of_item(&self, name: &str) -> Option<String> {
+        let folder = self.file()?.strip_suffix("/*")?;
+        Some(format!("{folder}/{name}"))
+    }
+
     /// The form in which its result goes into a file of that name.
     pub fn form_for(&self, path: &str) -> Format {
         let natural = format::detect(path);
@@ -333,6 +339,9 @@ fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
         let mut seen = std::collections::BTreeSet::new();
         step.from.retain(|source| seen.insert(source.clone()));
     }
+    // A file per item is made once: a second step would write over what the first one made.
+    let mut filled = std::collections::BTreeSet::new();
+    steps.retain(|step| !step.target.ends_with("/*") || filled.insert(step.target.clone()));
     steps.retain(|step| {
         step.target != REPLY || step.paths().next().is_some() || !["answer", "write"].contains(&step.tool.as_str())
     });

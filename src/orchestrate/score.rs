@@ -164,18 +164,18 @@ impl Menu<'_> {
     /// Rules for the `k`-th step: one that makes a file of the goal, and any other.
     fn step(&self, rules: &mut String, k: usize) {
         let each = self.each(k);
-        let once: Vec<String> = self.bodies(k, |_| true);
+        let once = self.some_bodies(k, |_| true);
         let repeated: Vec<String> = each
             .as_ref()
             .map(|each| self.bodies(k, repeats).iter().map(|b| format!("{b} {each}")).collect())
             .unwrap_or_default();
         rule(rules, &format!("body{k}"), once.iter().cloned());
-        rule(rules, &format!("told{k}"), self.bodies(k, tells).into_iter());
-        if !repeated.is_empty() {
-            rule(rules, &format!("fan{k}"), repeated.iter().cloned());
-            let each = each.unwrap_or_default();
-            rule(rules, &format!("files{k}"), self.bodies(k, makes_files).iter().map(|body| format!("{body} {each}")));
-        }
+        rule(rules, &format!("told{k}"), self.some_bodies(k, tells).into_iter());
+        rule(rules, &format!("fan{k}"), repeated.iter().cloned());
+        let for_files: Vec<String> = each
+            .map(|each| self.bodies(k, makes_files).iter().map(|body| format!("{body} {each}")).collect())
+            .unwrap_or_default();
+        rule(rules, &format!("files{k}"), for_files.iter().cloned());
         let fan = if repeated.is_empty() { String::new() } else { format!(" | fan{k}") };
         let form = "\",\\\"as\\\":\" form";
         for (j, path) in self.outputs.iter().enumerate() {
@@ -190,7 +190,7 @@ impl Menu<'_> {
             let head = literal(&format!("{{\"for\":\"{REPLY}\",\"do\":\""));
             others.insert(0, format!("{head} TEXT \"\\\"\" told{k} \"}}\""));
         }
-        if !repeated.is_empty() {
+        if !for_files.is_empty() {
             others.extend(self.folders.iter().map(|folder| {
                 let head = literal(&format!("{{\"for\":{},\"do\":\"", json(&format!("{folder}/*"))));
                 format!("{head} TEXT \"\\\"\" files{k} \"}}\"")
@@ -215,8 +215,19 @@ impl Menu<'_> {
         Some(format!("\",\\\"each\\\":\" ({})", items.join(" | ")))
     }
 
-    /// `,"tool":…,"from":[…]` for every tool that passes and has something to read.
+    /// As [`Self::bodies`]; where all of them are excluded, those that are, for a plan has to be made of something.
+    fn some_bodies(&self, k: usize, pass: impl Fn(&str) -> bool) -> Vec<String> {
+        let bodies = self.bodies(k, &pass);
+        if bodies.is_empty() { self.bodies_of(k, pass) } else { bodies }
+    }
+
+    /// `,"tool":…,"from":[…]` for every tool that passes, is not excluded and has something to read.
     fn bodies(&self, k: usize, pass: impl Fn(&str) -> bool) -> Vec<String> {
+        self.bodies_of(k, |tool| pass(tool) && !self.excluded.iter().any(|name| name == tool))
+    }
+
+    /// `,"tool":…,"from":[…]` for every tool that passes and has something to read.
+    fn bodies_of(&self, k: usize, pass: impl Fn(&str) -> bool) -> Vec<String> {
         let has_results = !self.results(k).is_empty();
         let has_any = !self.tables.is_empty() || !self.texts.is_empty();
         let mut bodies = Vec::new();
@@ -227,7 +238,7 @@ impl Menu<'_> {
                 Reads::Anything => (format!("any{k}"), has_any || has_results || tool == "write" || tool == "script"),
                 Reads::Nothing => ("\"[]\"".to_owned(), true),
             };
-            if possible && pass(tool) && !self.excluded.iter().any(|name| name == tool) {
+            if possible && pass(tool) {
                 bodies.push(format!("{} {source}", literal(&format!(",\"tool\":{},\"from\":", json(tool)))));
             }
         }
@@ -254,5 +265,53 @@ fn rule(rules: &mut String, name: &str, alternatives: impl Iterator<Item = Strin
     let alternatives: Vec<String> = alternatives.collect();
     if !alternatives.is_empty() {
         let _ = writeln!(rules, "{name}: {}", alternatives.join("\n  | "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rules that a grammar uses and does not have.
+    fn undefined(grammar: &str) -> Vec<String> {
+        let quoted = regex::Regex::new(r#""(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)+/"#).unwrap();
+        let bare = quoted.replace_all(grammar, " ");
+        let name = regex::Regex::new(r"\b[a-zA-Z]\w*\b").unwrap();
+        let defined: Vec<&str> = bare.lines().filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
+        let used = name.find_iter(&bare).map(|found| found.as_str());
+        used.filter(|name| !defined.contains(name)).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn whatever_is_left_out_no_rule_is_missing() {
+        let (registry, none) = (Registry::builtin(), Vec::new());
+        let (tables, items) = (vec!["a.csv".to_owned()], vec!["file in in".to_owned()]);
+        let texts = vec!["in/a.txt".to_owned(), "in/".to_owned()];
+        let files = vec!["out.md".to_owned(), "list.csv".to_owned()];
+        let folders = vec!["short".to_owned()];
+        let every: Vec<String> = plan::tool_names(&registry).iter().map(|(name, _)| (*name).to_owned()).collect();
+        let writing = ["write", "move_file", "copy_file", "convert"].map(str::to_owned).to_vec();
+        for excluded in [Vec::new(), writing, every[..every.len() - 1].to_vec()] {
+            for (tables, texts, items, outputs) in
+                [(&tables, &texts, &items, &files), (&none, &texts, &items, &none), (&tables, &none, &none, &files)]
+            {
+                let menu = Menu {
+                    registry: &registry,
+                    tables,
+                    texts,
+                    items,
+                    outputs,
+                    folders: &folders,
+                    free_output: true,
+                    done: &[],
+                    first: StepId(1),
+                    max_steps: 3,
+                    may_be_empty: false,
+                    tells: true,
+                    excluded: excluded.clone(),
+                };
+                assert_eq!(undefined(&menu.grammar()), [""; 0], "{excluded:?}");
+            }
+        }
     }
 }

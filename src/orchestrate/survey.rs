@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
+
 use super::brief::Brief;
-use super::{damage, word};
+use super::{damage, substitute, word};
 use crate::tool::table::{self, ColumnType};
 use crate::tool::workspace::{Entry, Ignored};
 use crate::tool::{Error, Workspace};
@@ -36,6 +38,10 @@ const MAX_DESCRIBED: usize = 60;
 const MAX_NAMED: usize = 150;
 /// Text files up to this size are shown whole.
 const SHOWN_WHOLE: u64 = 400;
+/// Tables of one file that are described besides its first.
+const MAX_TABLES: usize = 3;
+/// Characters of data that is no table.
+const MAX_DATA_CHARS: usize = 300;
 /// All descriptions together.
 const MAX_CHARS: usize = 6000;
 /// A file with more lines is no list of items.
@@ -66,9 +72,12 @@ pub fn survey(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Survey
         }
         if found.tables.len() + found.texts.len() < MAX_NAMED {
             match kind {
-                Kind::Table { n_bad } => {
+                Kind::Table { n_bad, has_more } => {
                     found.has_damage |= n_bad > 0;
                     found.tables.push(entry.path.clone());
+                    if has_more {
+                        found.texts.push(entry.path.clone());
+                    }
                 }
                 Kind::Text { n_lines } => {
                     if (2..=MAX_LIST_LINES).contains(&n_lines) && is_list(&entry.path) {
@@ -89,7 +98,7 @@ pub fn survey(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Survey
     if found.paths.len() > 1 && found.paths.iter().any(|path| !path.contains('/')) {
         found.items.push("file in .".to_owned());
     }
-    found.text = text(&lines, found.paths.len(), workspace, brief);
+    found.text = text(&lines, found.paths.len(), workspace, (brief, goal));
     Ok(found)
 }
 
@@ -117,7 +126,7 @@ fn words(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn text(lines: &[String], n_files: usize, workspace: &Workspace, brief: &Brief) -> String {
+fn text(lines: &[String], n_files: usize, workspace: &Workspace, (brief, goal): (&Brief, &str)) -> String {
     let mut text = String::new();
     let mut n_shown = 0;
     for line in lines {
@@ -134,7 +143,7 @@ fn text(lines: &[String], n_files: usize, workspace: &Workspace, brief: &Brief) 
         text.push_str(&format!("… and {} more files\n", n_files - n_shown));
     }
     for path in &brief.missing {
-        let similar = workspace.similar(path);
+        let similar = substitute::candidates(workspace, path, goal);
         if similar.is_empty() {
             text.push_str(&format!("There is no file {path}.\n"));
         } else {
@@ -145,14 +154,20 @@ fn text(lines: &[String], n_files: usize, workspace: &Workspace, brief: &Brief) 
 }
 
 enum Kind {
-    Table { n_bad: usize },
-    Text { n_lines: usize },
+    /// `has_more`: something to read stands beside it.
+    Table {
+        n_bad: usize,
+        has_more: bool,
+    },
+    Text {
+        n_lines: usize,
+    },
     Other,
 }
 
 impl Kind {
     fn by_name(path: &str) -> Self {
-        if holds_table(path) { Self::Table { n_bad: 0 } } else { Self::Text { n_lines: 0 } }
+        if holds_table(path) { Self::Table { n_bad: 0, has_more: false } } else { Self::Text { n_lines: 0 } }
     }
 }
 
@@ -168,15 +183,54 @@ pub fn holds_table(path: &str) -> bool {
     )
 }
 
+/// Whether a file is a table: by its name, or by what it holds.
+pub fn is_table(workspace: &Workspace, path: &str) -> bool {
+    holds_table(path) || table::peek(workspace, path).is_ok_and(|peek| is_clear(path, &peek))
+}
+
+/// Whether what was taken for a table in a text file is none by chance: it has a header of names, and figures or dates.
+fn is_clear(path: &str, peek: &table::Peek) -> bool {
+    const MIN_ROWS: usize = 4;
+    const MAX_NAME: usize = 30;
+    let is_text = matches!(extension(path).as_str(), "txt" | "text" | "log" | "dat" | "out" | "lst" | "");
+    let is_name = |name: &String| {
+        name.chars().count() <= MAX_NAME
+            && name.starts_with(char::is_alphabetic)
+            && name.chars().all(|c| c.is_alphanumeric() || " _-/()%€$.".contains(c))
+    };
+    let is_made_up = peek.columns.first().is_some_and(|name| name == "c1");
+    let has_values = peek.types.iter().any(|kind| !matches!(kind, ColumnType::Text));
+    is_text
+        && peek.columns.len() > 1
+        && peek.n_rows >= MIN_ROWS
+        && has_values
+        && !is_made_up
+        && peek.columns.iter().all(is_name)
+}
+
 fn is_list(path: &str) -> bool {
     matches!(extension(path).as_str(), "txt" | "md" | "text" | "lst" | "")
 }
 
 fn describe(workspace: &Workspace, path: &str, bytes: u64, options: &table::Options) -> (Kind, String) {
-    if holds_table(path)
-        && let Ok(peek) = table::load(workspace, path, options).map(|loaded| loaded.peek())
+    if let Some(data) = nested_data(workspace, path) {
+        let shown = format!("- {path}: data: {}", clip(&one_line(&data.to_string()), MAX_DATA_CHARS));
+        return (Kind::Text { n_lines: 1 }, shown);
+    }
+    let tables = table::load_all(workspace, path, options).unwrap_or_default();
+    let mut peeks = tables.iter().map(|(name, loaded)| (name, loaded.peek()));
+    if let Some((_, first)) = peeks.next()
+        && (holds_table(path) || is_clear(path, &first))
     {
-        return (Kind::Table { n_bad: peek.n_bad }, describe_table(path, &peek));
+        let mut shown = describe_table(path, &first);
+        for (name, peek) in peeks.take(MAX_TABLES) {
+            shown.push_str(&describe_table(&format!("in it {name}"), &peek).replacen("- ", "\n    ", 1));
+        }
+        let beside = beside(workspace, path);
+        if let Some(beside) = &beside {
+            shown.push_str(&format!("\n    beside it: {}", clip(&one_line(&beside.to_string()), MAX_DATA_CHARS)));
+        }
+        return (Kind::Table { n_bad: first.n_bad, has_more: beside.is_some() }, shown);
     }
     match workspace.read_text(path) {
         Ok(text) => {
@@ -192,6 +246,32 @@ fn describe(workspace: &Workspace, path: &str, bytes: u64, options: &table::Opti
         }
         Err(_) => (Kind::Other, format!("- {path}: {bytes} bytes, not text")),
     }
+}
+
+/// The data of a JSON file that is no table: an object in which single values and further objects stand side by side, and
+/// no list of objects.
+pub fn nested_data(workspace: &Workspace, path: &str) -> Option<Json> {
+    if extension(path) != "json" {
+        return None;
+    }
+    let json: Json = serde_json::from_str(&workspace.read_text(path).ok()?).ok()?;
+    let fields = json.as_object()?;
+    let is_list = |value: &Json| value.as_array().is_some_and(|items| items.iter().any(Json::is_object));
+    let has_list = fields
+        .values()
+        .any(|value| is_list(value) || value.as_object().is_some_and(|inner| inner.values().any(is_list)));
+    let is_mixed = fields.values().any(Json::is_object) && !fields.values().all(Json::is_object);
+    (is_mixed && !has_list).then_some(json)
+}
+
+/// What a JSON file holds beside its lists of objects, if that is more than single values.
+fn beside(workspace: &Workspace, path: &str) -> Option<Json> {
+    let text = workspace.read_text(path).ok().filter(|_| extension(path) == "json")?;
+    let Json::Object(mut members) = serde_json::from_str(&text).ok()? else { return None };
+    let is_list = |value: &Json| value.as_array().is_some_and(|items| items.iter().any(Json::is_object));
+    let has_list = members.values().any(is_list);
+    members.retain(|_, value| !is_list(value));
+    (has_list && members.values().any(Json::is_object)).then_some(Json::Object(members))
 }
 
 /// What a table looks like, as a line of the survey.
@@ -269,6 +349,20 @@ mod tests {
         ];
         assert_eq!(surveyed(&files, "Sum it up.").paths, ["c.txt", "sub/kept.log"]);
         assert_eq!(surveyed(&files, "Sum up sub/b.log.").paths, ["c.txt", "sub/b.log", "sub/kept.log"]);
+    }
+
+    #[test]
+    fn what_kind_of_data_a_file_holds_is_seen_in_it() {
+        let files = [
+            ("scale.txt", "time;lorry;kg\n07:10;A;500\n07:20;B;x\n07:30;A;520\n\n07:40;C;530\n07:50;C;540\n"),
+            ("prose.txt", "Dear Ada,\nwe met, we ate,\nand we left at 10,\nwhich was late,\nas you know,\nBob\n"),
+            ("people.txt", "Ada, plumber\nBob, baker\nCy, sailor\nDee, painter\nEve, diver\n"),
+            ("config.json", r#"{"since": 2020, "rates": {"car": 0.3, "van": 0.4}}"#),
+            ("prices.json", r#"{"pear": 2, "plum": 3}"#),
+        ];
+        let found = surveyed(&files, "Sum it up.");
+        assert_eq!(found.tables, ["prices.json", "scale.txt"]);
+        assert!(found.text.contains("config.json: data: {\"since\":2020"), "{}", found.text);
     }
 
     #[test]

@@ -10,16 +10,42 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
-/// The sentences of a text as words with their marks; a full stop inside a file name ends nothing.
+/// The sentences of a text as words with their marks; a full stop inside a file name ends nothing, a blank line and an item
+/// of a list do.
 pub fn sentences(text: &str) -> Vec<Vec<&str>> {
     let mut sentences = vec![Vec::new()];
-    for word in text.split_whitespace() {
-        sentences.last_mut().expect("there is always a sentence").push(word);
-        if word.ends_with(['.', '!', '?', ';']) {
+    for line in text.lines() {
+        let mut words = line.split_whitespace().peekable();
+        if words.peek().is_none_or(|first| is_marker(first)) {
             sentences.push(Vec::new());
+        }
+        for word in words {
+            sentences.last_mut().expect("there is always a sentence").push(word);
+            if word.ends_with(['.', '!', '?', ';']) && !is_marker(word) {
+                sentences.push(Vec::new());
+            }
         }
     }
     sentences
+}
+
+/// Whether a word marks an item of a list, as `2)`, `b.` or a dash do.
+pub fn is_marker(word: &str) -> bool {
+    let bare = word.trim_start_matches('(').trim_end_matches([')', '.', ':']);
+    let is_number = bare.len() < word.len() && bare.len() <= 2 && bare.chars().all(char::is_alphanumeric);
+    ["-", "*", "•", "–"].contains(&word) || (is_number && !bare.is_empty())
+}
+
+/// The items of the list that a text has, without their marks; a list has two at least.
+pub fn items(text: &str) -> Vec<&str> {
+    let item = |line: &'_ str| -> Option<(usize, usize)> {
+        let start = line.len() - line.trim_start().len();
+        let marker = line[start..].split_whitespace().next().filter(|word| is_marker(word))?;
+        Some((start + marker.len(), line.len()))
+    };
+    let items: Vec<&str> =
+        text.lines().filter_map(|line| item(line).map(|(start, end)| line[start..end].trim())).collect();
+    if items.len() > 1 { items } else { Vec::new() }
 }
 
 /// The beginning of a word, which its forms have in common.

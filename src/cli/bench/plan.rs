@@ -30,6 +30,9 @@ pub struct Args {
     /// Leave these out, to see what they bring
     #[arg(long, value_name = "PART,…", value_delimiter = ',', value_parser = parts())]
     without: Vec<String>,
+    /// Show the examples that ship with the program to the planner and the steps
+    #[arg(long)]
+    memory: bool,
     /// Leave every case's workspace and journal below this folder; `partita --home DIR/CASE show last` shows the run
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -49,8 +52,8 @@ fn parts() -> PossibleValuesParser {
 pub fn run(args: Args, settings: &Settings) -> Result<(), Failure> {
     let max_time = Duration::from_secs_f64(args.max_minutes.clamp(0.01, 1e6) * 60.0);
     let without = args.without.iter().filter_map(|name| Mechanism::find(name)).collect();
-    let (cases, only, width, keep) = (args.cases, args.only, args.width, args.keep);
-    let plan = PlanBench { cases, only, max_time, width, without, keep };
+    let (cases, only, width, memory, keep) = (args.cases, args.only, args.width, args.memory, args.keep);
+    let plan = PlanBench { cases, only, max_time, width, without, memory, keep };
     let engine = loading::open(Some(&args.model), settings, &args.engine.options(settings))?;
     let report = run_plan(&engine, &plan, &mut |row| render::to_stderr(&format!("{}\n", line(row))))?;
     if args.json {

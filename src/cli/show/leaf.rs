@@ -69,6 +69,7 @@ pub fn leaf(event: &Record, limit: Limit, style: Style) -> Option<Leaf> {
         }
         "checked" => check_leaf(body, limit, style),
         "budget_spent" => plain_leaf(style.paint(Tone::Notice, &format!("budget spent: {}", field("what"))), ""),
+        "compacted" => plain_leaf("told shorter from here on".into(), &field("text")),
         "summarized" => plain_leaf("summary".into(), &field("answer")),
         "interrupted" => plain_leaf(style.paint(Tone::Notice, "interrupted"), ""),
         "resumed" => plain_leaf("resumed".into(), ""),

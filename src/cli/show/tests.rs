@@ -223,6 +223,7 @@ fn every_event_has_a_line_of_its_own() {
             Event::Checked { unmet: vec![Unmet { path: text("p"), what: text("w") }], ledger: Vec::new() },
             "check: 1 unmet|- path: p|  what: w",
         ),
+        (Event::Compacted { step, text: text("t") }, "told shorter from here on|t"),
         (Event::BudgetSpent { what: text("w") }, "budget spent: w|"),
         (Event::Summarized { answer: text("a") }, "summary|a"),
         (Event::Interrupted, "interrupted|"),

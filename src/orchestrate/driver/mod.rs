@@ -5,6 +5,7 @@
 //! a panic or an error of one action ends that action, never the run without an answer.
 //! Must not know: how a step of some kind is done (`execute`), what is due (`machine`).
 
+mod compact;
 mod execute;
 pub mod mind;
 mod permission;
@@ -23,7 +24,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::brief::{self, Unmet};
 use super::event::{Artifact, Event, Status};
-use super::machine::{self, Action, End, State};
+use super::machine::{self, Action, End, Phase, State};
 use super::mechanism::Mechanism;
 use super::plan::Step;
 use super::requirement::{self, Standing};
@@ -429,6 +430,11 @@ fn check(journal: &Journal, state: &State) {
     for path in brief.write.iter().map(|file| &file.path) {
         let Ok(text) = workspace.read_text(path) else { continue };
         ledger.extend(requirement::of_file(goal, &brief, path).iter().map(|requirement| requirement.entry(&text)));
+    }
+    for path in state.steps.iter().filter(|step| step.phase == Phase::Done).flat_map(|step| step.set_aside()) {
+        if !state.written.contains(&path) && !workspace.exists(&path) {
+            unmet.push(Unmet { what: format!("{path} was not written"), path });
+        }
     }
     for entry in &ledger {
         if let Standing::Unmet(what) = &entry.standing {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::mind::{self, Call, Mind, Reply};
-use super::{Journal, permission};
+use super::{Journal, Run, compact, permission};
 use crate::orchestrate::brief::{self, Brief, Deliverable};
 use crate::orchestrate::event::Event;
 use crate::orchestrate::machine::{Phase, State};
@@ -13,8 +13,8 @@ use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::score::Menu;
 use crate::orchestrate::survey::{Survey, survey};
 use crate::orchestrate::word::words;
-use crate::orchestrate::{clause, damage};
-use crate::tool::{self, Registry, Workspace};
+use crate::orchestrate::{clause, damage, substitute};
+use crate::tool::{self, Registry, Value, Workspace};
 use crate::types::{Grammar, Message, Role, Sampling, StepId};
 
 /// Words by which a goal asks for a file without naming one.
@@ -48,6 +48,9 @@ const PARTS: &[&str] = &[
     "bad",
 ];
 
+/// Characters of an error that a later plan is told.
+const MAX_ERROR: usize = 300;
+
 /// Plans the run's goal, or the rest of it.
 pub async fn plan(journal: &Journal, state: &State, round: u32) {
     let run = journal.run();
@@ -63,12 +66,15 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
     if round > 0 && !run.options.has(Mechanism::Replan) {
         return journal.emit(Event::PlanFailed { error: "nothing is planned again".into() });
     }
+    if let Some(steps) = for_items_set_aside(state) {
+        return journal.emit(Event::Planned { round, steps });
+    }
     let brief = state.brief.clone().unwrap_or_default();
     let found = match survey(&run.workspace, &brief, &run.goal) {
         Ok(found) if round == 0 && is_of_general_knowledge(&found, &brief, &run.goal) => {
             return journal.emit(Event::Planned { round, steps: Vec::new() });
         }
-        Ok(found) => without_rivals(found, &run.workspace, &brief),
+        Ok(found) => without_rivals(found, &run.workspace, (&brief, &run.goal)),
         Err(error) => return journal.emit(Event::PlanFailed { error: error.to_string() }),
     };
     let made = make(journal, state, &found, &brief, round).await;
@@ -77,6 +83,19 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
         Err(mind::Error::Budget(what)) => Event::BudgetSpent { what },
         Err(error) => Event::PlanFailed { error: chain(&error) },
     });
+}
+
+/// The steps that set items aside, once more, if files of such items are all that is missing: no planner is needed for
+/// that, and what is written already is not written again.
+fn for_items_set_aside(state: &State) -> Option<Vec<Step>> {
+    let missing: Vec<&str> = state.unmet.iter().flatten().map(|unmet| unmet.path.as_str()).collect();
+    let lacks = |path: &String| missing.contains(&path.as_str());
+    let again: Vec<&Step> =
+        state.steps.iter().filter(|step| step.set_aside().iter().any(lacks)).map(|step| &step.step).collect();
+    let n_lacking: usize = state.steps.iter().map(|step| step.set_aside().into_iter().filter(lacks).count()).sum();
+    let is_all = !again.is_empty() && n_lacking == missing.len() && !state.has_failures();
+    let first = state.next_id().0;
+    is_all.then(|| (first..).zip(again).map(|(id, step)| Step { id: StepId(id), ..step.clone() }).collect())
 }
 
 /// Whether the goal is a question that what was found cannot answer, because it is about something else: it is answered
@@ -88,9 +107,12 @@ fn is_of_general_knowledge(found: &Survey, brief: &Brief, goal: &str) -> bool {
 
 /// What was found, without the files that could be taken in place of a missing one but are less like it than another:
 /// which one is meant is decided by the names, not by the model.
-fn without_rivals(mut found: Survey, workspace: &Workspace, brief: &Brief) -> Survey {
-    let similar = brief.missing.iter().flat_map(|path| workspace.similar(path).into_iter().skip(1));
-    let rivals: Vec<String> = similar.filter(|path| !brief.named.contains(path)).collect();
+fn without_rivals(mut found: Survey, workspace: &Workspace, (brief, goal): (&Brief, &str)) -> Survey {
+    let similar =
+        brief.missing.iter().flat_map(|path| substitute::candidates(workspace, path, goal).into_iter().skip(1));
+    // Nor copies of a file that the goal names, kept for the record.
+    let copies = brief.named.iter().flat_map(|path| workspace.similar(path)).filter(|path| substitute::is_past(path));
+    let rivals: Vec<String> = similar.chain(copies).filter(|path| !brief.named.contains(path)).collect();
     found.tables.retain(|path| !rivals.contains(path));
     found.texts.retain(|path| !rivals.contains(path));
     found
@@ -127,7 +149,7 @@ async fn make(
         menu.excluded.extend(failed_tools(state));
         (menu.free_output, menu.may_be_empty) = (false, false);
     }
-    let messages = conversation(&run.registry, state, &run.goal, round);
+    let messages = conversation(run, state, round);
     let sketch = Mutex::new(Sketch::new(menu.first, brief, &run.goal));
     let watch = |so_far: &str| {
         if !run.options.has(Mechanism::EarlyStart) {
@@ -172,6 +194,10 @@ fn menu<'a>(
     if speaks_of_parts(goal) {
         // These take a file as a whole: what is to be left out or put in order stays as it is.
         excluded.extend(["copy_file", "move_file", "convert"]);
+    }
+    if brief.may_replace.is_empty() {
+        // Nothing that is there is to grow, and a file that is made has its text from its step.
+        excluded.push("append_file");
     }
     if found.has_damage && damage::is_spoken_of(goal) {
         // Loading a table sets its damaged rows aside; what small models write for that fails at the second rule.
@@ -226,7 +252,7 @@ pub async fn expand(journal: &Journal, state: &State, step: &Step) -> Result<Vec
     menu.excluded.push("goal".into());
     (menu.done, menu.first, menu.may_be_empty) = (&done, state.next_id(), false);
     let text = state.survey.as_ref().map_or("", |(text, _)| text.as_str());
-    let prompt = with_plan(prompt::planning(prompt::system(&run.registry), text, &run.goal), state);
+    let prompt = with_plan(prompt::planning(prompt::system(&run.registry), text, &run.goal), state, run.mind.n_ctx());
     let asked = format!("Step {} is a goal of its own: {}\nIts plan:", step.id, step.task);
     let messages = prompt.push(Segment::Step, Role::User, asked).messages();
     let call = Call { step: Some(step.id), ..call(messages, menu.grammar(), 0) };
@@ -254,7 +280,7 @@ pub fn preview(workspace: &Workspace, registry: &Registry, goal: &str) -> Result
     let entries = workspace.list("", None)?;
     let paths: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
     let brief = brief::read(goal, &paths);
-    let found = without_rivals(survey(workspace, &brief, goal)?, workspace, &brief);
+    let found = without_rivals(survey(workspace, &brief, goal)?, workspace, (&brief, goal));
     let is_of_general_knowledge = is_of_general_knowledge(&found, &brief, goal);
     let outputs: Vec<String> = brief.write.iter().map(|wanted| wanted.path.clone()).collect();
     let grammar = menu(registry, &found, &brief, goal, &outputs).grammar();
@@ -319,13 +345,13 @@ fn speaks_of_writing(goal: &str) -> bool {
 }
 
 /// The first plan's conversation, and for a later round what came of it.
-fn conversation(registry: &Registry, state: &State, goal: &str, round: u32) -> Vec<Message> {
+fn conversation(run: &Run, state: &State, round: u32) -> Vec<Message> {
     let survey = state.survey.as_ref().map_or("", |(text, _)| text.as_str());
-    let prompt = prompt::planning(prompt::system(registry), survey, goal);
+    let prompt = prompt::planning(prompt::system(&run.registry), survey, &run.goal);
     if round == 0 {
         return prompt.messages();
     }
-    with_plan(prompt, state)
+    with_plan(prompt, state, run.mind.n_ctx())
         .push(
             Segment::Step,
             Role::User,
@@ -336,16 +362,14 @@ fn conversation(registry: &Registry, state: &State, goal: &str, round: u32) -> V
 
 /// Adds the plan as the model's own turn, as it stands in every prompt that follows it: in the planner's words, so that
 /// the conversation is the one that it had, unless the plan was changed or added to.
-pub fn with_plan(prompt: Prompt, state: &State) -> Prompt {
-    let shown = |steps: &mut dyn Iterator<Item = &Step>| {
-        let steps: Vec<serde_json::Value> = steps.map(shown).collect();
-        serde_json::json!({ "steps": steps }).to_string()
-    };
-    let as_planned = shown(&mut state.steps.iter().map(|step| &step.step));
+pub fn with_plan(prompt: Prompt, state: &State, n_ctx: usize) -> Prompt {
+    let as_planned = compact::plan(state, n_ctx, shown).to_string();
+    let written =
+        |steps: Vec<Step>| serde_json::json!({ "steps": steps.iter().map(shown).collect::<Vec<_>>() }).to_string();
     let in_its_words = state
         .plan_text
         .as_ref()
-        .filter(|text| plan::parse(text, StepId(1)).is_ok_and(|steps| shown(&mut steps.iter()) == as_planned));
+        .filter(|text| plan::parse(text, StepId(1)).is_ok_and(|steps| written(steps) == as_planned));
     prompt.push(Segment::Plan, Role::Assistant, in_its_words.unwrap_or(&as_planned))
 }
 
@@ -365,7 +389,9 @@ fn report(state: &State) -> String {
         let what = match step.phase {
             Phase::Done => "done".to_owned(),
             Phase::Skipped => "skipped, because what it needs failed".to_owned(),
-            _ => step.failures.last().map_or("not done".to_owned(), |failure| format!("failed: {}", failure.error)),
+            _ => step.failures.last().map_or("not done".to_owned(), |failure| {
+                format!("failed: {}", Value::Text(failure.error.clone()).preview(MAX_ERROR))
+            }),
         };
         text.push_str(&format!("{} {}: {what}\n", step.step.id, step.step.tool));
     }

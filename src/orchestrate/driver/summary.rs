@@ -1,7 +1,7 @@
 //! The answer that the person reads: written by the model from the results, completed by code.
 
 use super::mind::{self, Call};
-use super::{Journal, permission};
+use super::{Journal, compact, permission};
 use crate::orchestrate::clause;
 use crate::orchestrate::event::Event;
 use crate::orchestrate::ground;
@@ -13,20 +13,23 @@ use crate::tool::Value;
 use crate::tool::format::cell_text;
 use crate::types::{Finish, Message, Role, Sampling};
 
-/// Characters of results that the summary reads.
-const SHOWN: usize = 6000;
 /// Tries to find words without a number or a name that stands in no result.
 const N_CANDIDATES: u64 = 3;
 /// Notes of tools that the answer repeats.
 const MAX_NOTES: usize = 6;
-/// Characters of one result.
-const SHOWN_EACH: usize = 1800;
 
 /// Writes the answer. Without a model to ask (a limit was reached), code says what was done and what not.
 pub async fn summarize(journal: &Journal, state: &State) {
+    // Where nothing came of any step there is nothing to tell in other words.
+    let is_empty = !state.steps.is_empty() && state.steps.iter().all(|step| step.phase != Phase::Done);
     let answer = match state.spent {
+        None if is_empty => Ok(String::new()),
         Some(_) => Err(mind::Error::Budget(String::new())),
-        None => written(journal, state).await,
+        None => {
+            let mut state = state.clone();
+            compact::compact(journal, &mut state).await;
+            written(journal, &state).await
+        }
     };
     let answer = match answer {
         Ok(text) if !text.is_empty() => complete(text, state),
@@ -152,26 +155,22 @@ fn results(state: &State) -> String {
 }
 
 /// Results of the first `n` steps with their notes, in the order of the plan, so that what is done can be read before
-/// the rest is. Those that the person wants to be told are cut last: room is kept for them.
+/// the rest is.
 fn of_steps(state: &State, n: usize) -> String {
-    let is_told = |step: &&StepState| step.step.target == REPLY;
     let mut text = String::new();
-    for (i, step) in state.steps.iter().enumerate().take(n) {
-        let n_kept = SHOWN_EACH * state.steps[i + 1..].iter().filter(is_told).count();
-        let room = SHOWN.saturating_sub(n_kept.min(SHOWN / 2));
+    for (step, told) in state.steps.iter().zip(compact::results(state, n)) {
         let head = format!("[{}] {}", step.step.id, step.step.task);
         let from: Vec<&str> = step.step.paths().collect();
         let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", ")) };
         let into = step.saved_in().map(|path| format!("{from} (saved in {path})")).unwrap_or(from);
-        match (&step.output, step.phase) {
-            (Some(output), Phase::Done) => {
-                let left = room.saturating_sub(text.chars().count()).min(SHOWN_EACH);
-                text.push_str(&format!("{head}{into}:\n{}\n", output.value.preview(left.max(80)).trim_end()));
-                for note in &output.notes {
+        match told {
+            Some(told) => {
+                text.push_str(&format!("{head}{into}:\n{}\n", told.trim_end()));
+                for note in step.output.iter().flat_map(|output| &output.notes).take(MAX_NOTES) {
                     text.push_str(&format!("Note: {note}\n"));
                 }
             }
-            _ => text.push_str(&format!("{head}: NOT DONE\n")),
+            None => text.push_str(&format!("{head}: NOT DONE\n")),
         }
     }
     text

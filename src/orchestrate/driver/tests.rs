@@ -1,6 +1,7 @@
 //! Runs with a real journal and a real workspace under a model that is a script: what is durable when, what a panic,
 //! a limit, a refusal or a broken journal leaves, and how a run goes on from there.
 
+mod growth;
 mod injection;
 mod permission;
 mod recollection;

@@ -24,8 +24,10 @@ impl Fields {
         (1..words.len()).filter(|&i| FIELDS.contains(&plain(words[i]).as_str())).find_map(|i| {
             let before: Vec<String> = words[i.saturating_sub(MAX_BETWEEN)..i].iter().map(|word| plain(word)).collect();
             let has = |wanted: &[&str]| before.iter().any(|word| wanted.contains(&word.as_str()));
-            let names = list(&words[i + 1..]).filter(|_| has(OF_RESULT) && !has(OMITS))?;
-            Some(Self(names))
+            // "keys: a, b" needs neither verb nor "and".
+            let announces = words[i].ends_with(':');
+            let is_of_result = (announces || has(OF_RESULT)) && !has(OMITS);
+            list(&words[i + 1..], announces).filter(|_| is_of_result).map(Self)
         })
     }
 
@@ -69,8 +71,8 @@ fn folded(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The names of a list "a, b (a number) and c", at least two; `None` if the words are none.
-fn list(words: &[&str]) -> Option<Vec<String>> {
+/// The names of a list "a, b (a number) and c", at least two, or `is_bare` "a, b, c"; `None` if the words are none.
+fn list(words: &[&str], is_bare: bool) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut is_last = false;
     let mut words = words.iter().peekable();
@@ -95,7 +97,7 @@ fn list(words: &[&str]) -> Option<Vec<String>> {
             break;
         }
     }
-    (is_last && names.len() > 1).then_some(names)
+    ((is_last || is_bare) && names.len() > 1).then_some(names)
 }
 
 #[cfg(test)]
@@ -109,6 +111,7 @@ mod tests {
             ("write it with exactly the columns `id` and `unit_price` to x.csv", "id, unit_price"),
             ("a CSV file with columns city, mean, and n.", "city, mean, n"),
             ("with the fields a (text), b (a whole number) and c", "a, b, c"),
+            ("a JSON array, keys: name, email, paid - no blanks", "name, email, paid"),
             ("without the columns owner and age", ""),
             ("add up the columns lat and lon", ""),
             ("with the same columns as before", ""),

@@ -160,6 +160,10 @@ fn describe(subject: Subject, name: &str, sql: &str, tables: &[TableInfo]) -> St
             let arity = function::arity(name).map_or_else(String::new, |arity| format!("; it takes {arity}"));
             format!("wrong number of arguments for {name}{arity}")
         }
+        Subject::Ambiguous if name.contains('.') => {
+            let owner = name.split('.').next().unwrap_or_default();
+            format!("two tables of the query are called `{owner}`; give each a name of its own: … AS a JOIN … AS b")
+        }
         Subject::Ambiguous => {
             let owners =
                 tables.iter().filter(|info| info.columns.iter().any(|column| column.name.eq_ignore_ascii_case(bare)));

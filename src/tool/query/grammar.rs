@@ -210,7 +210,7 @@ impl Names {
             qualified.push(format!("({name}{own}) \".\" COLUMN_{idx}"));
         }
         // Names for two uses of one table, and those that models give by number.
-        text.push_str("ALIAS: /t[1-9]|a|b/\n");
+        text.push_str("ALIAS: /[tT][1-9]|a|b|[a-z][12]/\n");
         _ = writeln!(text, "table: {}", tables.join(" | "));
         _ = writeln!(text, "qualified_strict: {} | ALIAS \".\" COLUMN", qualified.join(" | "));
     }

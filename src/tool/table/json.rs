@@ -35,6 +35,67 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Raw, Error> {
     }
 }
 
+/// All tables in a JSON text: that of [`parse`] under the name of the file, or each of several under the name of its key;
+/// and a list of objects inside of rows as a table of its own, whose rows repeat the single values of the row around them.
+pub(super) fn parse_all(path: &str, text: &str) -> Result<Vec<(String, Raw)>, Error> {
+    let value: Option<Json> = serde_json::from_str(text).ok();
+    let lists = value.as_ref().map(lists).unwrap_or_default();
+    let numbered = |items: &[Json]| items.iter().cloned().enumerate().map(|(idx, item)| (idx + 1, item)).collect();
+    let mut tables = match lists.as_slice() {
+        [] | [_] => vec![(super::stem(path).to_owned(), parse(path, text)?)],
+        several => several.iter().map(|(name, items)| ((*name).to_owned(), from_items(numbered(items)))).collect(),
+    };
+    for (_, items) in lists {
+        for (name, inner) in inner_lists(items) {
+            if !tables.iter().any(|(known, _)| *known == name) {
+                tables.push((name, from_items(numbered(&inner))));
+            }
+        }
+    }
+    Ok(tables)
+}
+
+fn is_list_of_objects(value: &Json) -> bool {
+    value.as_array().is_some_and(|items| items.iter().any(Json::is_object))
+}
+
+/// The lists of objects at the top of a JSON value, with their keys.
+fn lists(value: &Json) -> Vec<(&str, &[Json])> {
+    match value {
+        Json::Array(items) if is_list_of_objects(value) => vec![("", items)],
+        Json::Object(members) => {
+            let lists = members.iter().filter(|(_, value)| is_list_of_objects(value));
+            lists.filter_map(|(name, value)| Some((name.as_str(), value.as_array()?.as_slice()))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The lists of objects that the rows of a list hold, by their keys, each over all rows.
+fn inner_lists(rows: &[Json]) -> Vec<(String, Vec<Json>)> {
+    let mut lists: Vec<(String, Vec<Json>)> = Vec::new();
+    for row in rows.iter().filter_map(Json::as_object) {
+        let is_single = |value: &Json| !value.is_array() && !value.is_object();
+        let outer: Vec<(&String, &Json)> = row.iter().filter(|(_, value)| is_single(value)).collect();
+        for (name, items) in row.iter().filter(|(_, value)| is_list_of_objects(value)) {
+            let place = lists.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+                lists.push((name.clone(), Vec::new()));
+                lists.len() - 1
+            });
+            for item in items.as_array().into_iter().flatten().filter_map(Json::as_object) {
+                let mut all: Map<String, Json> =
+                    outer.iter().map(|(name, value)| ((*name).clone(), (*value).clone())).collect();
+                for (own, value) in item {
+                    let own = if all.contains_key(own) { format!("{name}_{own}") } else { own.clone() };
+                    all.insert(own, value.clone());
+                }
+                lists[place].1.push(Json::Object(all));
+            }
+        }
+    }
+    lists
+}
+
 /// One JSON value per line; a line that is not JSON is a bad row.
 pub(super) fn parse_lines(text: &str) -> Raw {
     let mut items = Vec::new();
@@ -55,7 +116,7 @@ pub(super) fn parse_lines(text: &str) -> Raw {
 
 /// An object: the one array of objects in it, else a row per member.
 fn from_object(path: &str, mut members: Map<String, Json>) -> Result<Raw, Error> {
-    let is_table = |value: &Json| value.as_array().is_some_and(|items| items.iter().any(Json::is_object));
+    let is_table = is_list_of_objects;
     let names: Vec<String> =
         members.iter().filter(|(_, value)| is_table(value)).map(|(name, _)| name.clone()).collect();
     match names.as_slice() {

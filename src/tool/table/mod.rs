@@ -159,6 +159,10 @@ pub fn load_all(workspace: &Workspace, path: &str, options: &Options) -> Result<
     }
     let (text, note) = workspace::decode(path, &bytes)?;
     drop(bytes);
+    if path.to_ascii_lowercase().ends_with(".json") && !text.trim().is_empty() {
+        let tables = json::parse_all(path, &text)?;
+        return tables.into_iter().map(|(name, raw)| Ok((name, finished(path, raw, options)?))).collect();
+    }
     let mut loaded = read(path, text, options)?;
     loaded.notes.splice(0..0, note);
     Ok(vec![(stem(path).to_owned(), loaded)])
@@ -169,7 +173,10 @@ pub fn load_all(workspace: &Workspace, path: &str, options: &Options) -> Result<
 /// # Errors
 /// As [`load`].
 pub fn read(path: &str, text: String, options: &Options) -> Result<Loaded, Error> {
-    let raw = parse(path, text)?;
+    finished(path, parse(path, text)?, options)
+}
+
+fn finished(path: &str, raw: Raw, options: &Options) -> Result<Loaded, Error> {
     if raw.rows.len() + raw.bad_rows.len() > MAX_ROWS {
         return Err(Error::Limit(format!("{path} has more than {MAX_ROWS} rows; split it or use a script")));
     }

@@ -29,6 +29,32 @@ fn load_text(path: &str, content: &[u8]) -> Result<Loaded, Error> {
 }
 
 #[test]
+fn lists_inside_of_a_json_file_are_tables_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = Workspace::open(folder.path(), Policy::default()).unwrap();
+    let tables = |text: &str| -> Vec<String> {
+        std::fs::write(folder.path().join("t.json"), text).unwrap();
+        let all = load_all(&workspace, "t.json", &Options::default()).unwrap();
+        let shown = |(name, loaded): (String, Loaded)| {
+            let rows: Vec<String> = loaded.table.rows.iter().map(|row| serde_json::json!(row).to_string()).collect();
+            format!("{name}({}): {}", loaded.table.columns.join(","), rows.join(" "))
+        };
+        all.into_iter().map(shown).collect()
+    };
+    assert_eq!(
+        tables(
+            r#"{"unit":"%","rooms":[{"room":"hall","devices":[{"name":"bell","room":1},{"name":"lamp"}]},{"room":"attic"}]}"#
+        ),
+        [
+            r#"t(room,devices): ["hall","[{\"name\":\"bell\",\"room\":1},{\"name\":\"lamp\"}]"] ["attic",null]"#,
+            r#"devices(room,name,devices_room): ["hall","bell",1] ["hall","lamp",null]"#
+        ]
+    );
+    assert_eq!(tables(r#"{"a":[{"x":1}],"b":[{"y":2}]}"#), ["a(x): [1]", "b(y): [2]"]);
+    assert_eq!(tables(r#"[{"x":1,"tags":["a"]}]"#), [r#"t(x,tags): [1,"[\"a\"]"]"#]);
+}
+
+#[test]
 fn gaps_make_bad_rows_where_they_are_refused() {
     let (_folder, workspace) = workspace(&[("g.csv", b"id,kg,note\na,1,\nb,,\nc,3,\nd,4,odd\ne,5,\n".as_slice())]);
     let load = |refuses_gaps| load(&workspace, "g.csv", &Options { refuses_gaps, ..Options::default() }).unwrap();
@@ -188,7 +214,6 @@ fn refuses_what_is_no_table() {
         ),
         ("t.json", "{\"a\":", "t.json is not valid JSON: EOF while parsing a value at line 1 column 5"),
         ("t.json", "3", "t.json holds the single value 3; expected an array of objects"),
-        ("t.json", r#"{"a":[{"x":1}],"b":[{"y":1}]}"#, "t.json holds several tables (`a`, `b`); use a script for it"),
         ("t.md", "# Title\n", "t.md holds no Markdown table; read it as text"),
     ] {
         assert_eq!(load_text(path, content.as_bytes()).unwrap_err().to_string(), want);

@@ -29,7 +29,7 @@ use super::Error;
 pub use apply::Applied;
 pub use ignored::Ignored;
 pub use list::{Entry, LIST_LIMIT};
-pub(super) use path::similar as similar_names;
+pub use path::similar as similar_names;
 pub use policy::{Policy, Verdict};
 
 /// Largest file that [`Workspace::read_text`] takes whole, in bytes.

@@ -8,11 +8,12 @@ use serde_json::json;
 use super::call::all;
 use super::inputs::Input;
 use super::{Attempt, Miss, passage, reduce};
+use crate::memory::rank;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::{Prompt, Segment};
-use crate::orchestrate::{clause, demand, ground};
+use crate::orchestrate::{clause, demand, ground, word};
 use crate::tool::format::{self, Format};
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Message, Role};
@@ -21,10 +22,6 @@ use crate::types::{Grammar, Message, Role};
 const MAX_QUESTIONS: usize = 20;
 /// Candidates of every answer: one greedy, the others warm.
 const N_CANDIDATES: usize = 3;
-/// Share of the context that documents may fill, in percent.
-const DOCUMENT_SHARE: usize = 60;
-/// Tokens of documents in one prompt, whatever the context and however fast they are read.
-const MAX_DOCUMENT_TOKENS: usize = 7000;
 /// Tokens of documents that are worth reading even where that takes long.
 const MIN_DOCUMENT_TOKENS: usize = 1200;
 /// How long reading documents may take before passages of them are chosen instead, in seconds.
@@ -93,7 +90,7 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 /// The best answer to every question. Where the machine does not take several candidates of all of them at once, those
 /// questions alone get more than one whose first answer has faults.
 async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&String]) -> Result<Vec<Found>, Miss> {
-    let shown = shown(attempt, documents, questions);
+    let shown = shown(attempt, documents, questions).await?;
     let known: Vec<String> = {
         let documents = attempt.shown(documents, usize::MAX);
         questions.iter().map(|question| format!("{documents} {question}")).collect()
@@ -102,7 +99,7 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
     let mut cut_off = Miss::new("no answer was given", "");
     let first = attempt.width_of_each(N_CANDIDATES, questions.len());
     for width in [0..first, first..attempt.width(N_CANDIDATES)] {
-        let is_open = |i: &usize| found[*i].iter().all(|found| n_faults(found, &known[*i]) > 0);
+        let is_open = |i: &usize| found[*i].iter().all(|found| n_faults(found, &known[*i], questions[*i]) > 0);
         let open: Vec<usize> =
             (0..questions.len()).filter(is_open).flat_map(|i| width.clone().map(move |_| i)).collect();
         let calls = open.iter().zip(width.clone().cycle()).map(|(&i, candidate)| Call {
@@ -119,21 +116,31 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
             }
         }
     }
-    let best = |(found, known): (Vec<Found>, &String)| choose(found, known);
-    found.into_iter().zip(&known).map(best).collect::<Option<Vec<Found>>>().ok_or(cut_off)
+    let best = |((found, known), question): ((Vec<Found>, &String), &&String)| choose(found, known, question);
+    found.into_iter().zip(&known).zip(questions).map(best).collect::<Option<Vec<Found>>>().ok_or(cut_off)
 }
 
 /// The candidate with the fewest faults; among equals the one that most agree with, and of those the first, which the
 /// greedy one is.
-fn choose(candidates: Vec<Found>, known: &str) -> Option<Found> {
+fn choose(candidates: Vec<Found>, known: &str, question: &str) -> Option<Found> {
     let n_votes = |found: &Found| candidates.iter().filter(|other| agree(&other.answer, &found.answer)).count();
-    candidates.iter().min_by_key(|found| (n_faults(found, known), std::cmp::Reverse(n_votes(found)))).cloned()
+    candidates.iter().min_by_key(|found| (n_faults(found, known, question), std::cmp::Reverse(n_votes(found)))).cloned()
 }
 
-/// Whether an answer is cut off, and what of it stands in no source.
-fn n_faults(found: &Found, known: &str) -> usize {
+/// Whether an answer is cut off, whether it speaks of something else than its question, and what of it stands in no source.
+fn n_faults(found: &Found, known: &str, question: &str) -> usize {
     let is_cut = !found.answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
-    usize::from(is_cut) + ground::foreign(&found.answer, known).len()
+    usize::from(is_cut) + usize::from(is_beside(&found.answer, question)) + ground::foreign(&found.answer, known).len()
+}
+
+/// Whether a whole sentence has no word of the question that it is to answer.
+fn is_beside(answer: &str, question: &str) -> bool {
+    const MIN_WORDS: usize = 5;
+    let stems = |text: &str| -> std::collections::BTreeSet<String> {
+        rank::words(text).iter().map(|word| word::stem(word)).collect()
+    };
+    let asked = stems(question);
+    answer.split_whitespace().count() >= MIN_WORDS && asked.len() > 1 && stems(answer).is_disjoint(&asked)
 }
 
 /// Whether two answers say the same: yes or no, and the same figures, or one of them where one says more than the other.
@@ -159,8 +166,10 @@ fn prose(step: &Step, goal: &str, rows: &[Row], n_documents: usize) -> Option<St
     let form = step.form_for(step.file()?);
     let is_text = format::holds_text(step.file()?);
     let form = demand::list_form(goal).filter(|_| is_text).unwrap_or(form);
+    // A table for answers is the planner's taste, unless the goal speaks of one.
+    let wants_table = || word::words(goal).any(|word| ["table", "columns", "column"].contains(&word.as_str()));
     let is_list = matches!(form, Format::Text | Format::BulletList | Format::NumberedList)
-        || (form == Format::MarkdownTable && step.form.is_none());
+        || (form == Format::MarkdownTable && !wants_table());
     let line = |i: usize, Row { answer, file, line, .. }: &Row| {
         let line = line.map_or_else(String::new, |line| format!(", line {line}"));
         let source = if n_documents > 1 { format!(" ({file}{line})") } else { String::new() };
@@ -296,18 +305,32 @@ fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, sho
 }
 
 /// The documents as a turn that all questions share: whole where they fit the context and are read soon; else the
-/// passages that speak most of the questions.
-fn shown(attempt: &Attempt<'_>, documents: &[Input], questions: &[&String]) -> String {
+/// passages that speak most of the questions, or, where one asks about a document as a whole, what was noted of its pieces.
+async fn shown(attempt: &Attempt<'_>, documents: &[Input], questions: &[&String]) -> Result<String, Miss> {
     let mind = &attempt.journal.run().mind;
-    let fits = (mind.n_ctx() * DOCUMENT_SHARE / 100).min(MAX_DOCUMENT_TOKENS);
-    let budget = mind.n_readable(READING_SECONDS).clamp(MIN_DOCUMENT_TOKENS.min(fits), fits);
+    let room = attempt.room();
+    let budget = mind.n_readable(READING_SECONDS).clamp(MIN_DOCUMENT_TOKENS.min(room), room);
     let whole = attempt.shown(documents, usize::MAX);
-    if mind.count(&whole) <= budget {
-        return format!("Documents:\n{whole}");
-    }
-    let texts = named(documents);
+    let n_tokens = mind.count(&whole);
     let questions: Vec<&str> = questions.iter().map(|question| question.as_str()).collect();
-    format!("Passages of the documents:\n{}", passage::choose(&texts, &questions, budget, |text| mind.count(text)))
+    let is_of_whole = questions.iter().any(|question| is_of_whole(question)) && attempt.can_read(n_tokens);
+    if n_tokens <= budget || (is_of_whole && n_tokens <= room) {
+        return Ok(format!("Documents:\n{whole}"));
+    }
+    if is_of_whole {
+        let noted = attempt.fitted(documents.to_vec(), &questions.join(" ")).await?;
+        return Ok(format!("What was noted of the documents:\n{}", attempt.shown(&noted.inputs, usize::MAX)));
+    }
+    let passages = passage::choose(&named(documents), &questions, budget, |text| mind.count(text));
+    Ok(format!("Passages of the documents:\n{passages}"))
+}
+
+/// Whether a question asks about documents as a whole, so that no passage alone answers it.
+fn is_of_whole(question: &str) -> bool {
+    let phrases =
+        ["summar", "overview", "the gist", "main point", "key point", "main topic", "main theme", "main idea"];
+    let question = question.to_lowercase();
+    phrases.iter().any(|phrase| question.contains(phrase))
 }
 
 /// Names and texts.
@@ -318,6 +341,12 @@ fn named(documents: &[Input]) -> Vec<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn questions_about_a_whole_are_told_from_those_about_a_part() {
+        assert!(is_of_whole("Summarize the report.") && is_of_whole("What are the main points of the minutes?"));
+        assert!(!is_of_whole("What is the main dish on Monday?"));
+    }
 
     #[test]
     fn answers_that_are_whole_and_grounded_and_agreed_on_win() {
@@ -332,9 +361,14 @@ mod tests {
             (&["It takes 10 days.", "It takes 25 days, or 10 euro.", "In 25 days."], 1),
         ] {
             let found = |answer: &&str| Found { reasoning: String::new(), file: "a".into(), answer: (*answer).into() };
-            let chosen = choose(answers.iter().map(found).collect(), known).unwrap();
+            let chosen =
+                choose(answers.iter().map(found).collect(), known, "How many minutes or days is it, and do they come?")
+                    .unwrap();
             assert_eq!(chosen.answer, answers[want]);
         }
-        assert!(choose(Vec::new(), known).is_none());
+        assert!(choose(Vec::new(), known, "").is_none());
+        let question = "Who looks after the water pump?";
+        assert!(is_beside("The board puts the lamps back on their hooks.", question));
+        assert!(!is_beside("The pump is looked after by Ada.", question) && !is_beside("Ada Dahl.", question));
     }
 }

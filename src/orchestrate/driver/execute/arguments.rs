@@ -14,6 +14,8 @@ use crate::types::{Grammar, Role};
 
 /// Paths that an enumeration lists at most.
 const MAX_PATHS: usize = 200;
+/// Rounds of arguments for items whose call failed.
+const ROUNDS: usize = 2;
 /// Characters of inputs that the prompt shows.
 const SHOWN: usize = 3000;
 
@@ -23,27 +25,57 @@ pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         return Ok(attempt.tool(attempt.tool, arguments.clone(), Record::Now).await?);
     }
     let pinned = pinned(attempt);
-    let (items, mut outputs) = (attempt.items()?, Vec::new());
-    let Some(items) = items else {
-        let arguments = bind(attempt, vec![None], pinned.as_ref()).await?.remove(0);
-        for (path, arguments) in per_source(arguments, pinned.as_ref()) {
-            outputs.push((path, run(attempt, arguments).await?));
+    if let Some(items) = attempt.items()? {
+        return over_items(attempt, items, pinned.as_ref()).await;
+    }
+    let arguments = bind(attempt, &[(None, String::new())], pinned.as_ref()).await?.remove(0)?;
+    let mut outputs = Vec::new();
+    for (path, arguments) in per_source(arguments, pinned.as_ref()) {
+        outputs.push((path, run(attempt, arguments).await?));
+    }
+    Ok(stacked(outputs))
+}
+
+/// Calls the tool for every item. An item whose call failed gets other arguments, with the error in view; what fails again
+/// is set aside and named, unless that is all.
+async fn over_items(attempt: &Attempt<'_>, items: Vec<Item>, pinned: Option<&Pinned>) -> Result<Output, Miss> {
+    let mut open: Vec<(Option<&Item>, String)> = items.iter().map(|item| (Some(item), String::new())).collect();
+    let (mut outputs, mut missed) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let bound = bind(attempt, &open, pinned).await?;
+        let mut calls = Vec::new();
+        missed.clear();
+        for ((item, _), arguments) in std::mem::take(&mut open).into_iter().zip(bound) {
+            match (item, arguments) {
+                (Some(item), Ok(arguments)) => {
+                    calls.extend(per_source(arguments, pinned).into_iter().map(|(_, arguments)| (item, arguments)));
+                }
+                (item, Err(miss)) => missed.push((item, miss)),
+                (None, _) => {}
+            }
         }
-        return Ok(stacked(outputs));
-    };
-    let bound = bind(attempt, items.iter().map(Some).collect(), pinned.as_ref()).await?;
-    let of_item = |(item, arguments): (Item, Json)| {
-        let calls = per_source(arguments, pinned.as_ref()).into_iter();
-        calls.map(move |(_, arguments)| (item.name.clone(), arguments))
-    };
-    let mut calls: Vec<(String, Json)> = items.into_iter().zip(bound).flat_map(of_item).collect();
-    if attempt.tool == "append_file" {
-        calls = merged(calls);
+        if attempt.tool == "append_file" {
+            calls = merged(calls);
+        }
+        for (item, arguments) in calls {
+            match run(attempt, arguments).await {
+                Ok(output) => outputs.push((item.name.clone(), output)),
+                Err(miss) => missed.push((Some(item), miss)),
+            }
+        }
+        if missed.is_empty() {
+            break;
+        }
+        open = missed.iter().map(|(item, miss)| (*item, miss.in_words())).collect();
     }
-    for (name, arguments) in calls {
-        outputs.push((name, run(attempt, arguments).await?));
+    match missed.first() {
+        Some((_, miss)) if outputs.is_empty() => return Err(miss.clone()),
+        _ => {}
     }
-    Ok(joined(outputs))
+    let mut output = joined(outputs);
+    let name = |item: Option<&Item>| item.map_or(String::new(), |item| item.name.clone());
+    output.notes.extend(missed.into_iter().map(|(item, miss)| format!("{} was set aside: {}", name(item), miss.error)));
+    Ok(output)
 }
 
 /// The calls that arguments stand for: one for each source that the plan settles, with its path.
@@ -89,8 +121,34 @@ async fn run(attempt: &Attempt<'_>, mut arguments: Json) -> Result<Output, Miss>
     if attempt.tool == "list_files" && attempt.step.file().is_some() {
         arguments["show"] = json!(listed(&attempt.asked()));
     }
+    if attempt.tool == "search_text" {
+        as_searched(&mut arguments, &attempt.journal.run().goal);
+    }
     let tried = arguments.to_string();
     attempt.tool(attempt.tool, arguments, Record::Now).await.map_err(|error| Miss::new(error.to_string(), tried))
+}
+
+/// Searches for words as a person does who looks for things: small letters stand for both, and the plural for the singular
+/// too. What the goal puts in quotes is searched for as it is.
+fn as_searched(arguments: &mut Json, goal: &str) {
+    let Some(pattern) = arguments["pattern"].as_str().map(str::to_owned) else { return };
+    let is_quoted = ['"', '\'', '`', '”', '’'].iter().any(|mark| goal.contains(&format!("{pattern}{mark}")));
+    if is_quoted || pattern.contains(char::is_uppercase) {
+        return;
+    }
+    arguments["ignore_case"] = json!(true);
+    let words: Vec<&str> = pattern.split('|').collect();
+    if words.iter().all(|word| word.chars().all(char::is_alphabetic)) && words.iter().any(|word| is_plural(word)) {
+        let both =
+            words.iter().flat_map(|word| is_plural(word).then(|| &word[..word.len() - 1]).into_iter().chain([*word]));
+        arguments["pattern"] = json!(both.collect::<Vec<_>>().join("|"));
+        arguments["regex"] = json!(true);
+    }
+}
+
+fn is_plural(word: &str) -> bool {
+    const OTHERS: &[&str] = &["ss", "us", "is", "as", "os", "ies"];
+    word.len() > 4 && word.ends_with('s') && !OTHERS.iter().any(|ending| word.ends_with(ending))
 }
 
 /// What a list of files that is saved is to show besides the paths: what the words about it speak of.
@@ -108,16 +166,16 @@ fn listed(asked: &str) -> String {
 }
 
 /// Texts for the same file as one: each call alone would add to the file as it is now, and the last would win.
-fn merged(calls: Vec<(String, Json)>) -> Vec<(String, Json)> {
-    let mut merged: Vec<(String, Json)> = Vec::new();
-    for (name, arguments) in calls {
+fn merged(calls: Vec<(&Item, Json)>) -> Vec<(&Item, Json)> {
+    let mut merged: Vec<(&Item, Json)> = Vec::new();
+    for (item, arguments) in calls {
         let known = merged.iter_mut().find(|(_, known)| known["path"] == arguments["path"]);
         match (known, arguments["content"].as_str()) {
             (Some((_, known)), Some(added)) => {
                 let so_far = known["content"].as_str().unwrap_or_default().trim_end_matches('\n');
                 known["content"] = json!(format!("{so_far}\n{added}"));
             }
-            _ => merged.push((name, arguments)),
+            _ => merged.push((item, arguments)),
         }
     }
     merged
@@ -135,8 +193,13 @@ fn joined(outputs: Vec<(String, Output)>) -> Output {
     all
 }
 
-/// Arguments for every item but the pinned one, decoded in one batch.
-async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>, pinned: Option<&Pinned>) -> Result<Vec<Json>, Miss> {
+/// Arguments for every item but the pinned one, decoded in one batch; with each item stands what an earlier call for it
+/// came to, if there was one.
+async fn bind(
+    attempt: &Attempt<'_>,
+    items: &[(Option<&Item>, String)],
+    pinned: Option<&Pinned>,
+) -> Result<Vec<Result<Json, Miss>>, Miss> {
     let run = attempt.journal.run();
     let Some(tool) = run.registry.find(attempt.tool) else {
         return Err(Miss::fatal(format!("there is no tool `{}`", attempt.tool)));
@@ -145,10 +208,12 @@ async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>, pinned: Option<&
         run.workspace.list("", None)?.into_iter().map(|entry| entry.path).take(MAX_PATHS).collect();
     let grammar = Grammar::JsonSchema(bound_schema(tool.spec(), &paths, pinned));
     let shown = attempt.shown(&attempt.texts().unwrap_or_default(), SHOWN);
-    let calls = items.into_iter().map(|item| {
-        let item = item.map_or(String::new(), |item| format!("This time for [{}]\n{}\n", item.name, item.text.trim()));
+    let calls = items.iter().map(|(item, missed)| {
+        let item = item.map_or(String::new(), |item| {
+            format!("This time for [{}]\n{}\n", item.name, Value::Text(item.text.clone()).preview(SHOWN).trim())
+        });
         let text = format!(
-            "{shown}{item}{}Step {}: {}\nThe arguments of the tool {} ({}) for this step, as JSON with the keys {}:",
+            "{shown}{item}{}{missed}Step {}: {}\nThe arguments of the tool {} ({}) for this step, as JSON with the keys {}:",
             attempt.failures(),
             attempt.step.id,
             attempt.step.task,
@@ -162,7 +227,7 @@ async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>, pinned: Option<&
             messages: attempt.prompt().push(Segment::Step, Role::User, text).messages(),
             prefill: String::new(),
             grammar: Some(grammar.clone()),
-            sampling: attempt.sampling(0),
+            sampling: attempt.sampling(u64::from(!missed.is_empty())),
             stop: Vec::new(),
             max_tokens: 400,
         }
@@ -171,9 +236,8 @@ async fn bind(attempt: &Attempt<'_>, items: Vec<Option<&Item>>, pinned: Option<&
     for reply in all(run.mind.as_ref(), calls.collect()).await {
         let reply = reply?;
         attempt.said("arguments", &reply);
-        let arguments: Json = serde_json::from_str(&reply.text)
-            .map_err(|error| Miss::new(format!("the arguments were cut off: {error}"), reply.text.clone()))?;
-        bound.push(arguments);
+        let cut_off = |error| Miss::new(format!("the arguments were cut off: {error}"), reply.text.clone());
+        bound.push(serde_json::from_str(&reply.text).map_err(cut_off));
     }
     Ok(bound)
 }
@@ -298,6 +362,24 @@ mod tests {
             patterns(&["a/x.rs".into(), "y.rs".into(), "z.md".into(), "Makefile".into()]),
             ["*", "*.md", "*.rs"]
         );
+    }
+
+    #[test]
+    fn words_are_searched_for_as_people_mean_them() {
+        for (pattern, goal, want) in [
+            (
+                "walnuts|pecans",
+                "Which recipes have walnuts or pecans?",
+                json!({"pattern": "walnut|walnuts|pecan|pecans", "ignore_case": true, "regex": true}),
+            ),
+            ("status", "Find the status.", json!({"pattern": "status", "ignore_case": true})),
+            ("TODO|FIXME", "Find them.", json!({"pattern": "TODO|FIXME"})),
+            ("errors", "Find \"errors\".", json!({"pattern": "errors"})),
+        ] {
+            let mut arguments = json!({ "pattern": pattern });
+            as_searched(&mut arguments, goal);
+            assert_eq!(arguments, want);
+        }
     }
 
     #[test]

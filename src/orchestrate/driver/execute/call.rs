@@ -129,7 +129,8 @@ pub async fn all(mind: &dyn Mind, calls: Vec<Call>) -> Vec<Result<Reply, mind::E
 }
 
 /// Asks for a result for each of `n_items`, all in one batch; those with faults are asked for again, together, until
-/// `n_rounds` are over. Of each item the result with the fewest faults; `None` for one that `judge` never took.
+/// `n_rounds` are over. Of each item the result with the fewest faults; `None` for one that `judge` never took or that the
+/// model could not be asked about. A limit of the run ends the rounds: what is there by then is kept, if anything is.
 ///
 /// `call` makes the call for an item and a round, `judge` tells the faults and the result of a reply.
 pub async fn best_of_rounds<T: Send>(
@@ -147,7 +148,12 @@ pub async fn best_of_rounds<T: Send>(
         let purposes: Vec<&str> = calls.iter().map(|call| call.purpose).collect();
         let replies = all(attempt.journal.run().mind.as_ref(), calls).await;
         for ((&i, purpose), reply) in open.iter().zip(purposes).zip(replies) {
-            let reply = reply?;
+            let reply = match reply {
+                Ok(reply) => reply,
+                Err(mind::Error::TooLong { .. } | mind::Error::CutOff { .. }) => continue,
+                Err(mind::Error::Budget(_)) if best.iter().any(Option::is_some) => continue,
+                Err(error) => return Err(error.into()),
+            };
             attempt.said(purpose, &reply);
             if let Some((n_faults, result)) = judge(i, &reply)
                 && best[i].as_ref().is_none_or(|(fewest, _)| n_faults < *fewest)

@@ -4,9 +4,12 @@
 use serde_json::{Value as Json, json};
 
 use super::call::best_of_rounds;
+use super::digest::Fitted;
+use super::inputs::Input;
 use super::items::Item;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::{Call, Reply};
+use crate::orchestrate::machine::TRIES;
 use crate::orchestrate::{ground, requirement};
 use crate::tool::format;
 use crate::tool::{Output, Table, Value};
@@ -16,8 +19,6 @@ use crate::types::Grammar;
 const MIN_DOCUMENTS: usize = 2;
 /// Rounds for rows that have faults.
 const ROUNDS: u64 = 2;
-/// Characters of a document that are shown.
-const SHOWN: usize = 6000;
 /// Fields that mean the document itself.
 const OWN: &[&str] = &["file", "filename", "file name", "path", "document"];
 
@@ -47,6 +48,9 @@ pub fn wanted(attempt: &Attempt<'_>) -> Result<Option<Wanted>, Miss> {
 /// The table over all documents.
 pub async fn extract(attempt: &Attempt<'_>, wanted: Wanted) -> Result<Output, Miss> {
     let Wanted { fields, items } = wanted;
+    let texts = items.iter().map(|item| Input { name: item.name.clone(), text: item.text.clone() }).collect();
+    let about = format!("the values of {}", fields.join(", "));
+    let Fitted { inputs: shown, mut notes } = attempt.digested(texts, attempt.room() / 2, &about).await?;
     let is_own = |field: &&String| OWN.contains(&field.to_lowercase().as_str());
     let asked: Vec<&String> = fields.iter().filter(|field| !is_own(field)).collect();
     let judge = |i: usize, reply: &Reply| {
@@ -55,17 +59,24 @@ pub async fn extract(attempt: &Attempt<'_>, wanted: Wanted) -> Result<Output, Mi
         let said: String = asked.iter().map(|field| format!("is {}, ", text_of(&row, field))).collect();
         Some((ground::foreign(&said, &known).len(), row))
     };
-    let call = |i: usize, round: u64| call(attempt, &items[i], &asked, round);
+    let call = |i: usize, round: u64| call(attempt, &shown[i], &asked, round);
     let best = best_of_rounds(attempt, items.len(), ROUNDS, call, judge).await?;
     let mut rows = Vec::new();
     for (item, row) in items.iter().zip(best) {
-        let row = row.ok_or_else(|| Miss::new(format!("no row was given for {}", item.name), ""))?;
+        let Some(row) = row else {
+            let what = format!("no row was found for {}", item.name);
+            if attempt.number < TRIES {
+                return Err(Miss::new(what, ""));
+            }
+            notes.push(what);
+            continue;
+        };
         let cell = |field: &String| if is_own(&field) { item.name.clone() } else { text_of(&row, field) };
         rows.push(fields.iter().map(cell).map(Json::from).collect());
     }
     let mut table = Table { columns: fields, rows };
     (0..table.columns.len()).for_each(|column| as_figures(&mut table, column));
-    Ok(Value::Table(table).into())
+    Ok(Output { notes, ..Value::Table(table).into() })
 }
 
 fn text_of(row: &Json, field: &str) -> String {
@@ -88,7 +99,7 @@ fn as_figures(table: &mut Table, column: usize) {
     }
 }
 
-fn call(attempt: &Attempt<'_>, item: &Item, fields: &[&String], round: u64) -> Call {
+fn call(attempt: &Attempt<'_>, document: &Input, fields: &[&String], round: u64) -> Call {
     let properties: serde_json::Map<String, Json> =
         fields.iter().map(|field| ((*field).clone(), json!({ "type": "string", "maxLength": 100 }))).collect();
     let schema = json!({
@@ -97,8 +108,8 @@ fn call(attempt: &Attempt<'_>, item: &Item, fields: &[&String], round: u64) -> C
     let names: Vec<&str> = fields.iter().map(|field| field.as_str()).collect();
     let text = format!(
         "[{}]\n{}\n\nThis is one of many such documents. The person's goal for all of them: {}\nGive for this document, as JSON, the value of {}: names and figures exactly as the document has them, a figure without its unit; \"\" for what it does not say.",
-        item.name,
-        Value::Text(item.text.clone()).preview(SHOWN).trim(),
+        document.name,
+        document.text.trim(),
         attempt.journal.run().goal,
         names.join(", "),
     );

@@ -12,8 +12,10 @@ pub struct Input {
     pub text: String,
 }
 
+/// Characters of a table or of data among the inputs.
+const MAX_CHARS: usize = 8000;
 /// Files of a folder that one step reads at most.
-const MAX_FILES: usize = 60;
+const MAX_FILES: usize = 1000;
 
 impl Attempt<'_> {
     /// The files that the step names, folders opened, each once.
@@ -50,7 +52,9 @@ impl Attempt<'_> {
             inputs.push(Input { text: workspace.read_text(&path)?, name: path });
         }
         for (name, value) in self.results() {
-            inputs.push(Input { name, text: value.preview(8000) });
+            // A text is shortened by who needs it; more rows than these are for a query or a program.
+            let text = if let Value::Text(text) = value { text.clone() } else { value.preview(MAX_CHARS) };
+            inputs.push(Input { name, text });
         }
         Ok(inputs)
     }

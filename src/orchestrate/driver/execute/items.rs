@@ -6,7 +6,7 @@ use crate::tool::format::cell_text;
 use crate::tool::{Table, Value};
 
 /// Items of one step at most.
-const MAX_ITEMS: usize = 200;
+const MAX_ITEMS: usize = 1000;
 
 /// One item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,12 @@ impl Attempt<'_> {
         if items.is_empty() {
             return Err(Miss::fatal(format!("there is no {each}")));
         }
+        if items.len() > MAX_ITEMS {
+            let n_items = items.len();
+            return Err(Miss::fatal(format!(
+                "{each}: there are {n_items}, and a step is repeated {MAX_ITEMS} times at most"
+            )));
+        }
         Ok(Some(items))
     }
 
@@ -42,7 +48,7 @@ impl Attempt<'_> {
         let workspace = &self.journal.run().workspace;
         let folder = if folder == "." { "" } else { folder };
         let mut items = Vec::new();
-        for entry in workspace.list(folder, None)?.into_iter().filter(|entry| !entry.is_folder).take(MAX_ITEMS) {
+        for entry in workspace.list(folder, None)?.into_iter().filter(|entry| !entry.is_folder) {
             let Ok(text) = workspace.read_text(&entry.path) else { continue };
             let name = entry.path.strip_prefix(folder).unwrap_or(&entry.path).trim_start_matches('/').to_owned();
             items.push(Item { name, text });
@@ -70,5 +76,5 @@ fn row_text(table: &Table, row: &[serde_json::Value]) -> String {
 }
 
 fn numbered(texts: impl Iterator<Item = String>) -> Vec<Item> {
-    texts.take(MAX_ITEMS).enumerate().map(|(i, text)| Item { name: format!("{}.txt", i + 1), text }).collect()
+    texts.enumerate().map(|(i, text)| Item { name: format!("{}.txt", i + 1), text }).collect()
 }

@@ -8,6 +8,7 @@
 mod answer;
 mod arguments;
 mod call;
+mod digest;
 mod extract;
 mod inputs;
 mod items;
@@ -20,7 +21,7 @@ mod reduce;
 mod script;
 mod write;
 
-pub use call::SHOWN;
+pub use call::{SHOWN, all};
 
 use super::mind::{self, Reply};
 use super::{Journal, Run, permission, planner, recollection};
@@ -62,6 +63,11 @@ impl Miss {
 
     fn fatal(error: impl Into<String>) -> Self {
         Self { fatal: true, ..Self::new(error, "") }
+    }
+
+    /// As the next try reads it.
+    fn in_words(&self) -> String {
+        said_of(&self.tried, &self.error)
     }
 }
 
@@ -282,7 +288,11 @@ impl Attempt<'_> {
     fn prompt(&self) -> Prompt {
         let run = self.journal.run();
         let survey = self.state.survey.as_ref().map_or("", |(text, _)| text.as_str());
-        planner::with_plan(prompt::planning(prompt::system(&run.registry), survey, &run.goal), self.state)
+        planner::with_plan(
+            prompt::planning(prompt::system(&run.registry), survey, &run.goal),
+            self.state,
+            run.mind.n_ctx(),
+        )
     }
 
     /// A short context of its own for work that needs the goal but neither plan nor survey: small models hold
@@ -350,8 +360,7 @@ impl Attempt<'_> {
     fn failures(&self) -> String {
         let mut text = self.recalled();
         for failure in self.missed().iter().rev().take(2).rev() {
-            let tried = if failure.tried.is_empty() { String::new() } else { format!("\n{}\n", failure.tried.trim()) };
-            text.push_str(&format!("An earlier try failed:{tried} Error: {}\n", failure.error));
+            text.push_str(&said_of(&failure.tried, &failure.error));
         }
         text
     }
@@ -372,6 +381,12 @@ impl Attempt<'_> {
             text: reply.text.clone(),
         });
     }
+}
+
+/// A try that failed, for the prompt of the next one.
+fn said_of(tried: &str, error: &str) -> String {
+    let tried = if tried.is_empty() { String::new() } else { format!("\n{}\n", tried.trim()) };
+    format!("An earlier try failed:{tried} Error: {error}\n")
 }
 
 /// The form of a step's file: the plan's if the file and the value can take it.

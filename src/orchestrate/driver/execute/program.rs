@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::inputs::Input;
 use super::{Attempt, Miss};
-use crate::orchestrate::survey;
+use crate::orchestrate::{survey, word};
 use crate::tool::Value;
 use crate::tool::format::{self, Format};
 use crate::tool::query::Database;
@@ -118,11 +118,13 @@ impl AtHand {
         });
         at_hand.shown.push_str(&attempt.shown(&texts, SHOWN));
         at_hand.code.insert_str(0, IMPORTS);
+        tables.iter().for_each(|(name, loaded)| at_hand.narrow(&attempt.names(), name, loaded));
         at_hand.link(tables)?;
         at_hand.code.push_str(&quoted);
         for (id, value) in attempt.results() {
             at_hand.write_down(&id, value);
         }
+        at_hand.code.push_str(&demands(&attempt.journal.run().goal));
         Ok(at_hand)
     }
 
@@ -151,7 +153,20 @@ impl AtHand {
     fn load(&mut self, attempt: &Attempt<'_>, input: &Input, tables: &mut Vec<(String, Loaded)>) -> bool {
         let workspace = &attempt.journal.run().workspace;
         let path = &input.name;
-        if is_data(path)
+        let is_json = path.ends_with(".json");
+        let is_of_several =
+            || table::load_all(workspace, path, &table::Options::default()).is_ok_and(|all| all.len() > 1);
+        let data = survey::nested_data(workspace, path)
+            .or_else(|| serde_json::from_str(&input.text).ok().filter(|_| is_json && is_of_several()));
+        if let Some(data) = data.map(|data| python(&data))
+            && data.chars().count() <= MAX_LITERAL
+        {
+            self.shown.push_str(&format!("[{path}]\n{data}\n\n"));
+            let name = self.name(path);
+            self.code.push_str(&format!("{name} = {data}  # {path}\n"));
+            return true;
+        }
+        if (is_data(path) || survey::is_table(workspace, path))
             && let Ok(mut found) = table::load_all(workspace, path, &table::Options::default())
         {
             let (1, Some((_, loaded))) = (found.len(), found.pop()) else { return false };
@@ -177,6 +192,22 @@ impl AtHand {
             python(&Json::from(*first))
         ));
         true
+    }
+
+    /// A line with the rows of a table that are of something which the goal names, if it names one alone of its kind.
+    fn narrow(&mut self, names: &[String], table: &str, loaded: &Loaded) {
+        let rows = &loaded.table.rows;
+        for (idx, column) in loaded.table.columns.iter().enumerate() {
+            let n_rows = |name: &String| rows.iter().filter(|row| row[idx].as_str() == Some(name)).count();
+            let mut named = names.iter().map(|name| (name, n_rows(name))).filter(|(_, n_rows)| *n_rows > 0);
+            let (Some((name, n_rows)), None) = (named.next(), named.next()) else { continue };
+            if n_rows > 1 && n_rows < rows.len() {
+                let (of, column, value) = (plain(name), Json::from(column.as_str()), Json::from(name.as_str()));
+                self.code.push_str(&format!(
+                    "{table}_of_{of} = [row for row in {table} if row[{column}] == {value}]  # the {n_rows} rows of {name}\n"
+                ));
+            }
+        }
     }
 
     /// Lines that let a row find its row of another table, where a column points there.
@@ -230,6 +261,12 @@ impl AtHand {
         self.names.push(name.clone());
         name
     }
+}
+
+/// What a goal demands point by point, as comments: a program is written along them.
+fn demands(goal: &str) -> String {
+    let points: String = word::items(goal).iter().map(|point| format!("#   - {point}\n")).collect();
+    if points.is_empty() { points } else { format!("# What is demanded:\n{points}") }
 }
 
 /// A text as comments, where the author has its rules at hand.
@@ -306,9 +343,30 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_what_the_goal_names_are_at_hand() {
+        let rows = [["Ada", "van"], ["Bob", "car"], ["Ada", "car"]].map(|row| row.map(Json::from).to_vec()).to_vec();
+        let loaded = Loaded::from_values(crate::tool::Table { columns: vec!["who".into(), "by".into()], rows });
+        let narrowed = |names: &[&str]| {
+            let mut at_hand = AtHand::default();
+            at_hand.narrow(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>(), "trips", &loaded);
+            at_hand.code
+        };
+        let want = "trips_of_ada = [row for row in trips if row[\"who\"] == \"Ada\"]  # the 2 rows of Ada\n";
+        assert_eq!(narrowed(&["Ada"]), want);
+        assert_eq!(narrowed(&["Ada", "Bob"]), "", "both are meant");
+    }
+
+    #[test]
     fn prose_stands_in_the_program_as_comments() {
         let input = Input { name: "t.txt".into(), text: "Terms\n\n1. VAT is 21 percent.\n".into() };
         assert_eq!(quote(&input), "# t.txt says:\n#   Terms\n#   1. VAT is 21 percent.\n# Its figures as constants:\n");
+    }
+
+    #[test]
+    fn what_is_demanded_point_by_point_stands_in_the_program() {
+        let goal = "Convert a.csv.\n- names in lower case\n- no blanks\nTell me how many.";
+        assert_eq!(demands(goal), "# What is demanded:\n#   - names in lower case\n#   - no blanks\n");
+        assert_eq!(demands("Add it up - all of it."), "");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::call::all;
 use super::inputs::Input;
-use super::{Attempt, Miss};
+use super::{Attempt, Miss, passage};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::{plan, word};
 use crate::tool::Value;
@@ -84,6 +84,8 @@ pub enum Reduction {
     MostFrequent,
 }
 
+/// Tokens of one document that are read for its share; of a longer one, the passages that speak most of the question.
+const MAX_TOKENS: usize = 1500;
 /// Fewer documents are simply read together.
 const MIN_DOCUMENTS: usize = 3;
 
@@ -196,6 +198,10 @@ fn shared_word(phrases: &[String]) -> Option<String> {
 }
 
 fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question: &str) -> Call {
+    let mind = &attempt.journal.run().mind;
+    let is_long = mind.count(&document.text) > MAX_TOKENS;
+    let passages = || passage::choose(&[("", &document.text)], &[question], MAX_TOKENS, |text| mind.count(text));
+    let read = if is_long { passages() } else { document.text.clone() };
     let (asked, property) = match reduction {
         Reduction::MostFrequent => (
             "What does this one document name in answer to it? A phrase of one to six words, or \"nothing\".",
@@ -203,18 +209,15 @@ fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question:
         ),
         Reduction::Mean | Reduction::Sum => (
             "Which number of this one document counts for it? Give the passage that states it, then the number; null if there is none.",
-            json!({ "passage": passages_of(&document.text), "number": numbers_of(&document.text) }),
+            json!({ "passage": passages_of(&read), "number": numbers_of(&read) }),
         ),
     };
     let names: &[&str] = if reduction == Reduction::MostFrequent { &["phrase"] } else { &["passage", "number"] };
     let schema = json!({
         "type": "object", "properties": property, "required": names, "additionalProperties": false
     });
-    let text = format!(
-        "[{}]\n{}\n\nA question over many such documents: {question}\n{asked}",
-        document.name,
-        document.text.trim()
-    );
+    let text =
+        format!("[{}]\n{}\n\nA question over many such documents: {question}\n{asked}", document.name, read.trim());
     Call { grammar: Some(Grammar::JsonSchema(schema)), max_tokens: 70, ..base(attempt, text) }
 }
 

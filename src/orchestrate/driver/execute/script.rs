@@ -144,11 +144,16 @@ fn as_numbers(json: &mut Json, names: &BTreeSet<String>) -> bool {
 fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
     let printed = !output.value.preview(100).trim().is_empty();
     let wrote = attempt.step.file().is_some_and(|path| written(&output.changes).contains(&path));
-    if let (Some(path), Value::Text(text)) = (attempt.step.file(), &output.value)
-        && let faults = attempt.faults(path, text)
-        && !faults.is_empty()
-    {
-        return Err(Error::Failed(format!("what belongs into {path} is wrong: {}", faults.join("; "))));
+    if let Some(path) = attempt.step.file() {
+        let into = output.changes.iter().find_map(|change| match change {
+            Change::Write { path: other, content } if other == path => Some(content),
+            _ => None,
+        });
+        let text = into.or(if let Value::Text(text) = &output.value { Some(text) } else { None });
+        let faults = text.map_or_else(Vec::new, |text| attempt.faults(path, text));
+        if !faults.is_empty() {
+            return Err(Error::Failed(format!("what belongs into {path} is wrong: {}", faults.join("; "))));
+        }
     }
     if printed && output.value.preview(usize::MAX).trim().lines().count() < MIN_STEPS && wants_steps(&attempt.asked()) {
         return Err(Error::Failed("the program has to print every step of the calculation, one a line".into()));

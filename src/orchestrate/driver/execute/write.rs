@@ -7,6 +7,7 @@ use regex::Regex;
 use serde_json::json;
 
 use super::call::{all, best_of_rounds};
+use super::digest::Fitted;
 use super::inputs::Input;
 use super::items::Item;
 use super::{Attempt, Miss};
@@ -14,14 +15,12 @@ use crate::orchestrate::clause;
 use crate::orchestrate::demand::{self, Demand};
 use crate::orchestrate::driver::mind::{Call, Reply};
 use crate::orchestrate::machine::TRIES;
+use crate::orchestrate::plan::Step;
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Sampling};
 
 /// Candidates of a text for which the goal states demands that code can check.
 const N_CANDIDATES: usize = 4;
-/// Characters of inputs that the prompt shows.
-const SHOWN: usize = 9000;
-
 /// Writes the text of a step, or one text per item.
 pub async fn write(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     match attempt.items()? {
@@ -33,9 +32,10 @@ pub async fn write(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let inputs = attempt.texts()?;
     let demand = demanded(attempt, &inputs);
+    let Fitted { inputs, notes } = attempt.fitted(inputs, &attempt.asked()).await?;
     let n = if demand.is_empty() { 1 } else { attempt.width(N_CANDIDATES) };
     let calls = (0..n).map(|candidate| {
-        let text = format!("{}{}", attempt.shown(&inputs, SHOWN), instruction(attempt, &demand));
+        let text = format!("{}{}", attempt.shown(&inputs, usize::MAX), instruction(attempt, &demand));
         call(attempt, text, &demand, candidate)
     });
     let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
@@ -56,9 +56,10 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         }
     }
     match best {
-        Some((0, text, _)) => Ok(Value::Text(text).into()),
-        // The best there is; what it lacks is noted when it is held against the goal.
-        Some((_, text, _)) if attempt.number >= TRIES => Ok(Value::Text(text).into()),
+        // At last the best there is; what it lacks is noted when it is held against the goal.
+        Some((n_faults, text, _)) if n_faults == 0 || attempt.number >= TRIES => {
+            Ok(Output { notes, ..Value::Text(text).into() })
+        }
         Some((_, text, faults)) => Err(Miss::new(faults, text)),
         None => Err(Miss::new("the text is empty", "")),
     }
@@ -112,9 +113,17 @@ fn inputs_text(inputs: &[Input]) -> Vec<(String, String)> {
 const ROUNDS: u64 = 3;
 
 /// One text per item, all in one batch; a folder target gives each a file of its own name. Texts with faults
-/// are written again, together and warmer; the one with the fewest is kept.
-async fn each(attempt: &Attempt<'_>, items: Vec<Item>) -> Result<Output, Miss> {
+/// are written again, together and warmer; the one with the fewest is kept. Items that get none are set aside and named;
+/// those whose file an earlier round has written are left as they are.
+async fn each(attempt: &Attempt<'_>, mut items: Vec<Item>) -> Result<Output, Miss> {
     let demand = demand::read(&attempt.step.task, "", &[]);
+    let is_open =
+        |item: &Item| attempt.step.file_of_item(&item.name).is_none_or(|path| !attempt.state.written.contains(&path));
+    if items.iter().any(is_open) {
+        items.retain(is_open);
+    }
+    let texts = items.iter().map(|item| Input { name: item.name.clone(), text: item.text.clone() }).collect();
+    let Fitted { inputs: shown, notes } = attempt.digested(texts, attempt.room(), &attempt.step.task).await?;
     let call = |i: usize, round: u64| {
         let again = if round == 0 { "" } else { "Use other words than the text above, and fewer.\n" };
         // Without the goal: it speaks of all items, and small models then write about it.
@@ -124,7 +133,7 @@ async fn each(attempt: &Attempt<'_>, items: Vec<Item>) -> Result<Output, Miss> {
             attempt.step.task.trim_end_matches('.'),
             demand.in_words()
         );
-        call(attempt, format!("{}\n\n{asked}", items[i].text.trim()), &demand, round)
+        call(attempt, format!("{}\n\n{asked}", shown[i].text.trim()), &demand, round)
     };
     let judge = |i: usize, reply: &Reply| {
         let text = clean(reply);
@@ -132,7 +141,9 @@ async fn each(attempt: &Attempt<'_>, items: Vec<Item>) -> Result<Output, Miss> {
         (!text.is_empty()).then_some((n_faults, text))
     };
     let best = best_of_rounds(attempt, items.len(), ROUNDS, call, judge).await?;
-    collected(attempt, &items, best)
+    let mut output = collected(attempt.step, &items, best)?;
+    output.notes.extend(notes);
+    Ok(output)
 }
 
 /// Whether a text repeats most of what it was made from, word for word.
@@ -142,20 +153,22 @@ fn is_copy(text: &str, source: &str) -> bool {
     text.len() > 60 && (source.contains(&text) || text.contains(&source))
 }
 
-fn collected(attempt: &Attempt<'_>, items: &[Item], texts: Vec<Option<String>>) -> Result<Output, Miss> {
+/// The texts as a table and, where each gets a file, as changes; an item without a text has none in the table either.
+fn collected(step: &Step, items: &[Item], texts: Vec<Option<String>>) -> Result<Output, Miss> {
+    if texts.iter().all(Option::is_none) {
+        return Err(Miss::new("no item got a text", ""));
+    }
     let mut table = Table { columns: vec!["item".into(), "text".into()], rows: Vec::new() };
-    let mut changes = Vec::new();
-    let folder = attempt.step.file().and_then(|path| path.strip_suffix("/*"));
+    let (mut changes, mut notes) = (Vec::new(), Vec::new());
     for (item, text) in items.iter().zip(texts) {
-        let Some(text) = text else {
-            return Err(Miss::new(format!("the text for {} is empty", item.name), ""));
-        };
-        if let Some(folder) = folder {
-            changes.push(Change::Write { path: format!("{folder}/{}", item.name), content: format!("{text}\n") });
+        match (&text, step.file_of_item(&item.name)) {
+            (Some(text), Some(path)) => changes.push(Change::Write { path, content: format!("{text}\n") }),
+            (Some(_), None) => {}
+            (None, _) => notes.push(format!("{} was set aside: no text was found for it", item.name)),
         }
         table.rows.push(vec![json!(item.name), json!(text)]);
     }
-    Ok(Output { value: Value::Table(table), changes, notes: Vec::new() })
+    Ok(Output { value: Value::Table(table), changes, notes })
 }
 
 fn instruction(attempt: &Attempt<'_>, demand: &Demand) -> String {
