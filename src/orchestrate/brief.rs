@@ -293,8 +293,10 @@ fn part_by_words(before: &[String], named: Option<(usize, Part)>) -> Option<Part
     }
     let verb = (0..before.len()).rposition(|k| writes(before, k));
     let is_wanted = || before.iter().any(|word| WANTS.contains(&word.as_str()));
+    let is_said_of =
+        || before.iter().rev().skip(1).take(3).any(|word| ["it", "they", "that", "all"].contains(&&**word));
     if last == "in" && verb.is_none() {
-        return Some(if is_wanted() { Part::Output } else { Part::Input });
+        return Some(if is_wanted() && !is_said_of() { Part::Output } else { Part::Input });
     }
     // A word like "from" speaks of the next file only.
     let start = named.map_or(0, |(at, _)| at + 1);
@@ -655,6 +657,7 @@ mod tests {
         check("I also want a title, five words at most, in title.txt.", &["n.md"], ">title.txt");
         check("Total up the costs in cost.csv.", &["costs_2024.csv"], "<cost.csv");
         check("stock.csv has the pieces; add them up.", &[], "<stock.csv");
+        check("i need the number and when it opens, it's all in docs/b.csv", &[], "<docs/b.csv");
         check("i need the hours, they are all in docs/b.csv", &[], "<docs/b.csv");
         check("It weighs 1.5 kg, e.g. less than 2.0 pounds.", &[], "");
         check("Create a file called \"plan.md\".", &[], ">plan.md");

@@ -58,7 +58,9 @@ pub fn is_spoken_of(goal: &str) -> bool {
 pub fn covers_gaps(goal: &str) -> bool {
     const GAPS: &[&str] = &["missing", "empty", "blank", "incomplete", "lack", "lacks", "lacking"];
     let words: Vec<String> = words(goal).collect();
-    has(&words, GAPS) && has(&words, ROWS) && (has(&words, BAD) || has(&words, GOOD) || has(&words, OMITS))
+    // "a few lines are broken: no weight, …"
+    let lacks = has(&words, GAPS) || (has(&words, BAD) && has(&words, &["no"]));
+    lacks && has(&words, ROWS) && (has(&words, BAD) || has(&words, GOOD) || has(&words, OMITS))
 }
 
 /// The words of a task outside of brackets, in which it may say what makes a row a damaged one.
@@ -101,9 +103,21 @@ pub fn wants_sound(task: &str, path: &str) -> bool {
     has(&words, ROWS) && is_of_sound && words.iter().all(is_known)
 }
 
+/// Whether a step's words ask for a figure over all rows that are not damaged, which are all that a query sees, and state
+/// no condition besides.
+pub fn computes_over_sound(task: &str) -> bool {
+    const REST: &[&str] = &["others", "rest", "remaining", "remainder"];
+    const CONDITIONS: &[&str] = &[
+        "in", "during", "where", "with", "over", "under", "above", "below", "more", "less", "at", "than", "for",
+        "only", "between", "after", "before", "since", "until", "whose",
+    ];
+    let words = outside_brackets(task);
+    has(&words, COMPUTED) && (has(&words, REST) || has(&words, GOOD)) && !has(&words, CONDITIONS)
+}
+
 /// Whether the name of a figure says that it counts damaged rows. A query that does not name their table cannot know it.
 pub fn is_count_of_damaged(name: &str) -> bool {
-    const COUNTED: &[&str] = &["skipped", "dropped", "removed", "omitted", "excluded", "ignored"];
+    const COUNTED: &[&str] = &["rejected", "skipped", "dropped", "removed", "omitted", "excluded", "ignored"];
     let words: Vec<String> = words(name).collect();
     has(&words, COUNTED) || (has(&words, BAD) && !has(&words, OMITS))
 }
@@ -119,11 +133,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_figure_over_the_rest_needs_no_condition() {
+        for (task, want) in [
+            ("sum of the kilograms of all the others", true),
+            ("mean weight of the valid rows", true),
+            ("sum of the others in March", false),
+            ("sum of the kilograms", false),
+            ("the other lines", false),
+        ] {
+            assert_eq!(computes_over_sound(task), want, "{task}");
+        }
+    }
+
+    #[test]
     fn gaps_are_damage_where_the_goal_says_so() {
         for (goal, want) in [
             ("Some rows are broken (a missing or non-numeric weight): skip those.", true),
             ("Drop incomplete lines of a.csv.", true),
             ("Copy the good rows to good.csv.", false),
+            ("A few lines are broken: no weight, or cut off.", true),
             ("List the rows with a missing phone number.", false),
             ("Find the missing budget file.", false),
         ] {

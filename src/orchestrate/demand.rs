@@ -73,15 +73,30 @@ pub fn read(task: &str, goal: &str, inputs: &[(String, String)]) -> Demand {
         if before.ends_with("first") || before.ends_with("last") {
             continue;
         }
-        counts.push((bound(&before, unit), n, unit));
+        match from(&words[..i]) {
+            Some(least) => counts.extend([(Bound::AtLeast, least, unit), (Bound::AtMost, n, unit)]),
+            None => counts.push((bound(&before, unit), n, unit)),
+        }
     }
     Demand { counts, words: listed_words(task, goal, inputs) }
+}
+
+/// The lower end of a range of which the upper one follows: "80 to", "between 80 and", "80-".
+fn from(before: &[String]) -> Option<usize> {
+    match before {
+        [.., least, to] if to == "to" => number(least),
+        [.., between, least, and] if between == "between" && and == "and" => number(least),
+        [.., least] if least.chars().all(|c| c.is_ascii_digit()) => number(least),
+        _ => None,
+    }
 }
 
 /// Counts that a goal's words about one file state of its whole text, and not of parts or items of it.
 pub fn of_whole(text: &str) -> Demand {
     // "a one-sentence reason" is a part of the text.
-    let text = text.replace('-', "");
+    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
+    let joins = |at: usize| is_letter(text[..at].chars().next_back()) && is_letter(text[at + 1..].chars().next());
+    let text: String = text.char_indices().filter(|(at, c)| *c != '-' || !joins(*at)).map(|(_, c)| c).collect();
     let words: Vec<String> = words(&text).collect();
     if has(&words, &["each", "every", "per", "apiece"]) {
         return Demand::default();
@@ -368,6 +383,15 @@ mod tests {
         assert_eq!(decimals("give the mean to two decimals"), Some(2));
         assert_eq!(decimals("rounded to cents"), Some(2));
         assert_eq!(decimals("the two largest"), None);
+    }
+
+    #[test]
+    fn a_range_has_two_ends() {
+        for words in ["It should be 80 to 140 words long.", "80-140 words", "between 80 and 140 words"] {
+            let demand = of_whole(words);
+            assert_eq!(demand.in_words(), "It has at least 80 words.\nIt has at most 140 words.\n", "{words}");
+        }
+        assert_eq!(of_whole("a one-sentence reason in 2 lines").in_words(), "It has exactly 2 lines.\n");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod brief;
 mod clause;
+mod content;
 mod damage;
 mod demand;
 mod double;

@@ -256,7 +256,7 @@ pub fn nested_data(workspace: &Workspace, path: &str) -> Option<Json> {
     }
     let json: Json = serde_json::from_str(&workspace.read_text(path).ok()?).ok()?;
     let fields = json.as_object()?;
-    let is_list = |value: &Json| value.as_array().is_some_and(|items| items.iter().any(Json::is_object));
+    let is_list = table::is_list_of_objects;
     let has_list = fields
         .values()
         .any(|value| is_list(value) || value.as_object().is_some_and(|inner| inner.values().any(is_list)));
@@ -268,7 +268,7 @@ pub fn nested_data(workspace: &Workspace, path: &str) -> Option<Json> {
 fn beside(workspace: &Workspace, path: &str) -> Option<Json> {
     let text = workspace.read_text(path).ok().filter(|_| extension(path) == "json")?;
     let Json::Object(mut members) = serde_json::from_str(&text).ok()? else { return None };
-    let is_list = |value: &Json| value.as_array().is_some_and(|items| items.iter().any(Json::is_object));
+    let is_list = table::is_list_of_objects;
     let has_list = members.values().any(is_list);
     members.retain(|_, value| !is_list(value));
     (has_list && members.values().any(Json::is_object)).then_some(Json::Object(members))

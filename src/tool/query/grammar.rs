@@ -27,18 +27,20 @@ pub struct Shape {
     pub may_limit: bool,
     /// A row per group is wanted: `GROUP BY`.
     pub may_group: bool,
+    /// Some rows do not count: `WHERE`.
+    pub may_filter: bool,
 }
 
 /// The grammar of one SELECT over `tables`, which must not be empty. Its first rule is `start`.
 pub fn grammar(tables: &[TableInfo]) -> String {
-    grammar_of(tables, Shape { may_limit: true, may_group: true })
+    grammar_of(tables, Shape { may_limit: true, may_group: true, may_filter: true })
 }
 
 /// As [`grammar_of`] without any leave, but rows are wanted as they are, with every column: nothing is computed or joined.
 pub fn grammar_of_whole_rows(tables: &[TableInfo]) -> String {
     let whole =
         "start: \"SELECT\" WS \"*\" WS \"FROM\" WS table (WS \"WHERE\" WS expr_strict)? (WS order_strict)? \";\"\n";
-    let grammar = grammar_of(tables, Shape { may_limit: false, may_group: false });
+    let grammar = grammar_of(tables, Shape { may_limit: false, may_group: false, may_filter: true });
     grammar.replacen("start: query \";\"\n", whole, 1)
 }
 
@@ -57,6 +59,9 @@ pub fn grammar_of(tables: &[TableInfo], shape: Shape) -> String {
     text.push_str(&family("free", "COLUMN | qualified_strict | OWN | OWN \".\" COLUMN | OWN \".\" OWN", "| OWN"));
     if !shape.may_limit {
         text = text.replace(" ( WS \"LIMIT\" WS COUNT)?", "");
+    }
+    if !shape.may_filter {
+        text = text.replace(" ( WS \"WHERE\" WS expr_strict)?", "").replace(" ( WS \"WHERE\" WS expr_free)?", "");
     }
     if !shape.may_group {
         text = text.replace(" ( WS group_strict)?", "").replace(" ( WS group_free)?", "");

@@ -346,8 +346,8 @@ fn grammar_takes_what_models_write() {
 
 #[test]
 fn grammar_refuses_what_the_result_is_not_for() {
-    let one = grammar_of(database().tables(), Shape { may_limit: true, may_group: false });
-    let all = grammar_of(database().tables(), Shape { may_limit: false, may_group: true });
+    let one = grammar_of(database().tables(), Shape { may_limit: true, may_group: false, may_filter: true });
+    let all = grammar_of(database().tables(), Shape { may_limit: false, may_group: true, may_filter: false });
     assert_eq!(
         parse(&one, "SELECT SUM(amount) FROM sales GROUP BY region;"),
         Err("SELECT SUM(amount) FROM sales ".into())
@@ -358,6 +358,7 @@ fn grammar_refuses_what_the_result_is_not_for() {
         "not LIMIT, but LEFT"
     );
     assert_eq!(parse(&one, "SELECT region FROM sales ORDER BY amount LIMIT 3;"), Ok(true));
+    assert!(parse(&all, "SELECT SUM(amount) FROM sales WHERE amount > 3;").is_err());
 }
 
 #[test]

@@ -55,7 +55,8 @@ pub(super) fn parse_all(path: &str, text: &str) -> Result<Vec<(String, Raw)>, Er
     Ok(tables)
 }
 
-fn is_list_of_objects(value: &Json) -> bool {
+/// Whether a value is a list that can be a table.
+pub fn is_list_of_objects(value: &Json) -> bool {
     value.as_array().is_some_and(|items| items.iter().any(Json::is_object))
 }
 

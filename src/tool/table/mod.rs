@@ -17,6 +17,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub use json::is_list_of_objects;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 

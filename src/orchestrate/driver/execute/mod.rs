@@ -33,11 +33,13 @@ use crate::orchestrate::plan::{REPLY, Step, writes_by_itself};
 use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::requirement;
 use crate::orchestrate::word::words;
-use crate::orchestrate::{clause, demand};
+use crate::orchestrate::{clause, damage, demand, survey};
 use crate::tool::format::{self, Format};
-use crate::tool::{self, Change, Leave, Output, Value};
+use crate::tool::{self, Change, Leave, Output, Value, table};
 use crate::types::{Message, Role, Sampling, StepId};
 
+/// Documents that are enough for a question over all of them.
+const MANY: usize = 10;
 /// Results of a step that are few enough for all their candidates at once.
 const FEW_RESULTS: usize = 4;
 /// Candidates of one result at most, however cheap.
@@ -127,10 +129,43 @@ fn tool_for(run: &Run, of_step: &StepState, number: u32) -> String {
         "search_text" | "calculate" | "json_get" => "script",
         other => other,
     };
+    if sorts_out(run, &of_step.step) {
+        return "query_table".to_owned();
+    }
+    if planned == "script" && reads_documents(run, &of_step.step) {
+        return "answer".to_owned();
+    }
     // Arguments that stand in the plan are those of the planned tool.
     let may_differ =
         number > TRIES_PLANNED && of_step.step.arguments.is_none() && permission::leave(run, other) == Leave::Allow;
     if may_differ { other.to_owned() } else { planned.to_owned() }
+}
+
+/// Whether a step is there to part the damaged rows of a table from the others, whatever tool the plan names for it: code
+/// knows which they are.
+fn sorts_out(run: &Run, step: &Step) -> bool {
+    let copies =
+        ["write", "append_file", "copy_file", "search_text", "convert", "answer"].contains(&step.tool.as_str());
+    let ([path], true) = (step.from.as_slice(), copies && step.file().is_some() && step.arguments.is_none()) else {
+        return false;
+    };
+    let is_meant = damage::wants_damaged(&step.task) || damage::wants_sound(&step.task, path);
+    let refuses_gaps = damage::covers_gaps(&run.goal);
+    let options = table::Options { refuses_gaps, ..table::Options::default() };
+    is_meant
+        && survey::is_table(&run.workspace, path)
+        && table::load(&run.workspace, path, &options).is_ok_and(|loaded| !loaded.bad_rows.is_empty())
+}
+
+/// Whether a step is planned as a program over a folder of documents that asks for something over all of them: figures and
+/// problems in sentences are read, not parsed.
+fn reads_documents(run: &Run, step: &Step) -> bool {
+    let is_asked = !reduce::of(&step.task, MANY).is_empty() && step.arguments.is_none();
+    let mut folders = step.paths().filter_map(|path| path.strip_suffix('/'));
+    let (Some(folder), None) = (folders.next(), folders.next()) else { return false };
+    let entries = run.workspace.list(folder, None).unwrap_or_default();
+    let files: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
+    is_asked && files.len() > 1 && files.iter().all(|path| format::holds_text(path))
 }
 
 impl Attempt<'_> {

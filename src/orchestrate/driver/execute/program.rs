@@ -1,6 +1,8 @@
 //! What a program finds at hand: lines that load the inputs of its step, with what they give, and what of the inputs the
 //! model reads by itself. Small models know how to compute, and fail at how a file is laid out.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use super::inputs::Input;
@@ -85,6 +87,8 @@ pub struct AtHand {
     /// Whether other files are texts with figures in their sentences.
     has_sentences: bool,
     names: Vec<String>,
+    /// Data that is written into the program, by its name there.
+    data: Vec<(String, Json)>,
 }
 
 impl AtHand {
@@ -118,9 +122,16 @@ impl AtHand {
         });
         at_hand.shown.push_str(&attempt.shown(&texts, SHOWN));
         at_hand.code.insert_str(0, IMPORTS);
-        tables.iter().for_each(|(name, loaded)| at_hand.narrow(&attempt.names(), name, loaded));
+        let names = attempt.names();
+        tables.iter().for_each(|(name, loaded)| at_hand.narrow(&names, name, loaded));
+        at_hand.point(&tables);
         at_hand.link(tables)?;
         at_hand.code.push_str(&quoted);
+        if let ([name], false) = (names.as_slice(), quoted.is_empty()) {
+            at_hand
+                .code
+                .push_str(&format!("# It is about {name} alone: what the text says of others does not count.\n"));
+        }
         for (id, value) in attempt.results() {
             at_hand.write_down(&id, value);
         }
@@ -158,12 +169,11 @@ impl AtHand {
             || table::load_all(workspace, path, &table::Options::default()).is_ok_and(|all| all.len() > 1);
         let data = survey::nested_data(workspace, path)
             .or_else(|| serde_json::from_str(&input.text).ok().filter(|_| is_json && is_of_several()));
-        if let Some(data) = data.map(|data| python(&data))
-            && data.chars().count() <= MAX_LITERAL
-        {
-            self.shown.push_str(&format!("[{path}]\n{data}\n\n"));
+        if let Some(data) = data.filter(|data| python(data).chars().count() <= MAX_LITERAL) {
+            self.shown.push_str(&format!("[{path}]\n{}\n\n", python(&data)));
             let name = self.name(path);
-            self.code.push_str(&format!("{name} = {data}  # {path}\n"));
+            self.code.push_str(&format!("{name} = {}  # {path}\n", python(&data)));
+            self.data.push((name, data));
             return true;
         }
         if (is_data(path) || survey::is_table(workspace, path))
@@ -206,6 +216,29 @@ impl AtHand {
                 self.code.push_str(&format!(
                     "{table}_of_{of} = [row for row in {table} if row[{column}] == {value}]  # the {n_rows} rows of {name}\n"
                 ));
+            }
+        }
+    }
+
+    /// A line for every part of data that a column of a table is a key to.
+    fn point(&mut self, tables: &[(String, Loaded)]) {
+        for (data, json) in std::mem::take(&mut self.data) {
+            let parts = parts(&json);
+            for (table, loaded) in tables {
+                for (idx, column) in loaded.table.columns.iter().enumerate() {
+                    let cells: BTreeSet<&str> = loaded.table.rows.iter().filter_map(|row| row[idx].as_str()).collect();
+                    let is_key = |part: &serde_json::Map<String, Json>| {
+                        cells.len() > 1 && cells.iter().all(|cell| part.contains_key(*cell))
+                    };
+                    for (path, _) in parts.iter().filter(|(_, part)| is_key(part)) {
+                        let keys: String = path.iter().map(|key| format!("[{}]", Json::from(*key))).collect();
+                        let name = format!("{}_by_{}", plain(path.last().unwrap_or(&data.as_str())), plain(column));
+                        let column = Json::from(column.as_str());
+                        self.code.push_str(&format!(
+                            "{name} = {data}{keys}  # {name}[row[{column}]] is that of a row of {table}\n"
+                        ));
+                    }
+                }
             }
         }
     }
@@ -266,7 +299,7 @@ impl AtHand {
 /// What a goal demands point by point, as comments: a program is written along them.
 fn demands(goal: &str) -> String {
     let points: String = word::items(goal).iter().map(|point| format!("#   - {point}\n")).collect();
-    if points.is_empty() { points } else { format!("# What is demanded:\n{points}") }
+    if points.is_empty() { points } else { format!("# What is demanded:\n{points}# The program, without further comments:\n") }
 }
 
 /// A text as comments, where the author has its rules at hand.
@@ -280,6 +313,16 @@ fn quote(input: &Input) -> String {
 fn plain(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     text.chars().map(plain).collect()
+}
+
+/// The objects in data that is one, with the keys that lead there.
+fn parts(json: &Json) -> Vec<(Vec<&str>, &serde_json::Map<String, Json>)> {
+    let Some(fields) = json.as_object() else { return Vec::new() };
+    let mut found = vec![(Vec::new(), fields)];
+    for (key, value) in fields {
+        found.extend(parts(value).into_iter().map(|(path, part)| ([vec![key.as_str()], path].concat(), part)));
+    }
+    found
 }
 
 /// Whether a file's name says that it is made for programs.
@@ -357,6 +400,19 @@ mod tests {
     }
 
     #[test]
+    fn a_column_that_is_a_key_to_data_points_there() {
+        let rows = ["van", "car", "van"].map(|cell| vec![Json::from(cell)]).to_vec();
+        let loaded = Loaded::from_values(crate::tool::Table { columns: vec!["by".into()], rows });
+        let data = json!({"since": 2020, "per_km": {"car": 0.3, "van": 0.4, "bus": 1}});
+        let mut at_hand = AtHand { data: vec![("rates".into(), data)], ..AtHand::default() };
+        at_hand.point(&[("trips".into(), loaded)]);
+        assert_eq!(
+            at_hand.code,
+            "per_km_by_by = rates[\"per_km\"]  # per_km_by_by[row[\"by\"]] is that of a row of trips\n"
+        );
+    }
+
+    #[test]
     fn prose_stands_in_the_program_as_comments() {
         let input = Input { name: "t.txt".into(), text: "Terms\n\n1. VAT is 21 percent.\n".into() };
         assert_eq!(quote(&input), "# t.txt says:\n#   Terms\n#   1. VAT is 21 percent.\n# Its figures as constants:\n");
@@ -365,7 +421,7 @@ mod tests {
     #[test]
     fn what_is_demanded_point_by_point_stands_in_the_program() {
         let goal = "Convert a.csv.\n- names in lower case\n- no blanks\nTell me how many.";
-        assert_eq!(demands(goal), "# What is demanded:\n#   - names in lower case\n#   - no blanks\n");
+        assert_eq!(demands(goal), "# What is demanded:\n#   - names in lower case\n#   - no blanks\n# The program, without further comments:\n");
         assert_eq!(demands("Add it up - all of it."), "");
     }
 

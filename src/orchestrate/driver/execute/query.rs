@@ -34,7 +34,9 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         query::grammar_of_whole_rows(database.tables())
     } else {
         let may_limit = !(is_saved && speaks_of_groups(&task)) && asks_for_few(&attempt.asked());
-        query::grammar_of(database.tables(), Shape { may_limit, may_group: is_saved || may_group(&task) })
+        let has_damage = database.tables().iter().any(|table| table.n_bad > 0);
+        let may_filter = !(has_damage && damage::computes_over_sound(&task));
+        query::grammar_of(database.tables(), Shape { may_limit, may_group: is_saved || may_group(&task), may_filter })
     };
     let schema = format!("{}{}", database.schema_text(), counting(database.tables()));
     let known = format!("{} {task} {schema}", attempt.journal.run().goal);

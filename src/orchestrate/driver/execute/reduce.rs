@@ -89,6 +89,19 @@ const MAX_TOKENS: usize = 1500;
 /// Fewer documents are simply read together.
 const MIN_DOCUMENTS: usize = 3;
 
+/// Phrases that ask for what comes up in more documents than anything else.
+const MOST_FREQUENT: &[&str] = &[
+    "most often",
+    "most common",
+    "most frequent",
+    "most popular",
+    "most mentioned",
+    "most reported",
+    "at the most ",
+    "by the most ",
+    "in the most ",
+];
+
 /// The reductions that a question over so many documents needs, if it needs any; it may ask for several things.
 pub fn of(question: &str, n_documents: usize) -> Vec<Reduction> {
     if n_documents < MIN_DOCUMENTS {
@@ -99,7 +112,7 @@ pub fn of(question: &str, n_documents: usize) -> Vec<Reduction> {
     [
         (Reduction::Mean, has(&["average", " mean "])),
         (Reduction::Sum, has(&["in total", "sum of", "total of", "altogether", "the total"])),
-        (Reduction::MostFrequent, has(&["most often", "most common", "most frequent", "most popular"])),
+        (Reduction::MostFrequent, has(MOST_FREQUENT)),
     ]
     .into_iter()
     .filter_map(|(reduction, is_asked)| is_asked.then_some(reduction))
@@ -268,6 +281,7 @@ mod tests {
             ("What is the average rating?", 1, &[]),
             ("Which complaint comes up most often?", 5, &[Reduction::MostFrequent]),
             ("the average rating and the most common complaint", 5, &[Reduction::Mean, Reduction::MostFrequent]),
+            ("what problem is reported at the most sites", 5, &[Reduction::MostFrequent]),
             ("What is the sum of the fees?", 4, &[Reduction::Sum]),
             ("How long is the notice period?", 4, &[]),
         ] {

@@ -3,8 +3,10 @@
 
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::time::Instant;
 
+use regex::{Captures, Regex};
 use serde_json::{Value as Json, json};
 
 use super::call::{Record, all};
@@ -90,8 +92,10 @@ fn settled(attempt: &Attempt<'_>, mut output: Output) -> Output {
         let peeks = files.iter().filter_map(|path| table::peek(workspace, path).ok());
         peeks.flat_map(|peek| peek.numeric_columns()).collect()
     });
-    if let Value::Json(json) = &mut output.value {
-        as_numbers(json, &numeric);
+    match &mut output.value {
+        Value::Json(json) => _ = as_numbers(json, &numeric),
+        Value::Text(text) => *text = without_noise(text),
+        Value::Table(_) => {}
     }
     for change in &mut output.changes {
         if let Change::Write { path, content } = change
@@ -214,7 +218,27 @@ fn lines(output: &Output) -> Vec<String> {
         _ => None,
     });
     let text: String = std::iter::once(output.value.preview(usize::MAX)).chain(written).collect::<Vec<_>>().join("\n");
-    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    text.lines().map(|line| with_plain_numbers(line.trim())).filter(|line| !line.is_empty()).collect()
+}
+
+/// A line with its decimal numbers as they are compared: `5`, `5.00` and `4.999999999999` are the same.
+fn with_plain_numbers(line: &str) -> String {
+    static DECIMAL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+\.\d+").expect("a constant expression"));
+    let plain = |found: &Captures<'_>| {
+        let rounded = found[0].parse().map(|number: f64| (number * 100.0).round() / 100.0);
+        rounded.map_or_else(|_| found[0].to_owned(), |number| number.to_string())
+    };
+    DECIMAL.replace_all(line, plain).into_owned()
+}
+
+/// A text without the digits that come from computing in binary: `4.999999999999` is 5.
+fn without_noise(text: &str) -> String {
+    static NOISE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+\.\d{10,}").expect("a constant expression"));
+    let plain = |found: &Captures<'_>| {
+        let rounded = found[0].parse().map(|number: f64| (number * 1e8).round() / 1e8);
+        rounded.map_or_else(|_| found[0].to_owned(), |number| number.to_string())
+    };
+    NOISE.replace_all(text, plain).into_owned()
 }
 
 /// What the model writes after the lines that load the inputs.
@@ -261,6 +285,13 @@ mod tests {
         let is_zero = |text: &str| is_all_zero(&Value::Text(text.to_owned()));
         assert!(is_zero("Subtotal: 0.00 EUR\nTotal for 3 rows: 0.00"));
         assert!(!is_zero("Subtotal: 0.00\nTotal: 1.50") && !is_zero("0.0") && !is_zero("1. It is."));
+    }
+
+    #[test]
+    fn numbers_are_compared_as_what_they_are() {
+        assert_eq!(with_plain_numbers("Meals: 154.00 EUR"), with_plain_numbers("Meals: 154 EUR"));
+        assert_eq!(with_plain_numbers("0.30000000000000004"), "0.3");
+        assert_eq!(without_noise("a: 752.6999999999999, b: 1.25, c: 3.141592653"), "a: 752.7, b: 1.25, c: 3.141592653");
     }
 
     #[test]

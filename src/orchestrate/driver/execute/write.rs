@@ -12,6 +12,7 @@ use super::inputs::Input;
 use super::items::Item;
 use super::{Attempt, Miss};
 use crate::orchestrate::clause;
+use crate::orchestrate::content::Content;
 use crate::orchestrate::demand::{self, Demand};
 use crate::orchestrate::driver::mind::{Call, Reply};
 use crate::orchestrate::machine::TRIES;
@@ -32,10 +33,11 @@ pub async fn write(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let inputs = attempt.texts()?;
     let demand = demanded(attempt, &inputs);
+    let content = Content::read(&attempt.asked(), &inputs_text(&inputs));
     let Fitted { inputs, notes } = attempt.fitted(inputs, &attempt.asked()).await?;
-    let n = if demand.is_empty() { 1 } else { attempt.width(N_CANDIDATES) };
+    let n = if demand.is_empty() && content.is_empty() { 1 } else { attempt.width(N_CANDIDATES) };
     let calls = (0..n).map(|candidate| {
-        let text = format!("{}{}", attempt.shown(&inputs, usize::MAX), instruction(attempt, &demand));
+        let text = format!("{}{}", attempt.shown(&inputs, usize::MAX), instruction(attempt, &demand, &content));
         call(attempt, text, &demand, candidate)
     });
     let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
@@ -45,6 +47,7 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         attempt.said("write", &reply);
         let text = clean(&reply);
         let mut faults = demand.faults(&text);
+        faults.extend(content.faults(&text));
         faults.extend(odd(&text, attempt.step.file()));
         if let Some(path) = attempt.step.file() {
             faults.extend(attempt.faults(path, &text));
@@ -171,12 +174,12 @@ fn collected(step: &Step, items: &[Item], texts: Vec<Option<String>>) -> Result<
     Ok(Output { value: Value::Table(table), changes, notes })
 }
 
-fn instruction(attempt: &Attempt<'_>, demand: &Demand) -> String {
+fn instruction(attempt: &Attempt<'_>, demand: &Demand, content: &Content) -> String {
     let place = match attempt.step.file() {
         Some(path) => format!("Give only the text of {path}."),
         None => "Give only the text.".to_owned(),
     };
-    let demands = format!("{}{}", demand.in_words(), demand.advice());
+    let demands = format!("{}{}{}", content.in_words(), demand.in_words(), demand.advice());
     // Who sees a text that failed writes it again; what was wrong with it is enough.
     let faults = attempt.missed().last().map_or_else(String::new, |failure| {
         format!("An earlier text was not good: {}. Write another.\n", failure.error.trim_end_matches('.'))
