@@ -132,7 +132,10 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
     const OPENING: &[&str] = &["and", "or", "out", "me", "us", "know", "say", "answer", "questions", "question"];
     /// Words that speak of what an earlier question is about.
     const BACK: &[&str] = &["it", "its", "they", "them", "their", "he", "she", "his", "her", "this", "that", "there"];
-    let asks = |i: usize| words.get(i).is_some_and(|word| is_question_word(&plain(word)));
+    let is_point = |i: usize| i > 0 && word::is_marker(words[i - 1]);
+    let asks = |i: usize| {
+        words.get(i).is_some_and(|word| is_question_word(&plain(word)) || (plain(word) == "if" && is_point(i)))
+    };
     let opens = |i: usize| {
         let after = |before: &str| {
             before.ends_with([',', ':', ';']) || word::is_marker(before) || OPENING.contains(&plain(before).as_str())
@@ -155,9 +158,10 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
         if end - first < MIN_QUESTION || refers {
             continue;
         }
-        let text = words[first..end].join(" ");
+        let is_left_over = |word: &&&str| word::is_marker(word) || **word == "and";
+        let n_left_over = words[first..end].iter().rev().take_while(is_left_over).count();
+        let text = words[first..end - n_left_over].join(" ");
         let text = text.trim_end_matches(|c: char| ",.:;!? ".contains(c));
-        let text = text.strip_suffix(" and").unwrap_or(text).trim_end_matches(',');
         let mut letters = text.chars();
         found.extend(letters.next().map(|head| format!("{}{}?", head.to_uppercase(), letters.as_str())));
         first = end;
@@ -170,6 +174,20 @@ const MIN_QUESTION: usize = 3;
 
 fn is_question_word(word: &str) -> bool {
     QUESTIONS.contains(&word) || word == "whether"
+}
+
+/// The words of a goal that say what makes the best of several, where they do so in passing: "as close to it as we can".
+pub fn best(goal: &str) -> Option<String> {
+    const ENDS: &[&str] = &["possible", "we can", "i can", "you can", "they can"];
+    /// Words between the two "as".
+    const MAX_BETWEEN: usize = 6;
+    let says = |sentence: &Vec<&str>| {
+        let words: Vec<String> = sentence.iter().map(|word| plain(word)).collect();
+        let starts = (0..words.len()).filter(|&i| words[i] == "as");
+        let is_end = |i: usize| ENDS.iter().any(|end| words[i + 1..].join(" ").starts_with(end)) && words[i] == "as";
+        starts.clone().any(|i| starts.clone().any(|j| j > i + 1 && j - i <= MAX_BETWEEN + 1 && is_end(j)))
+    };
+    word::sentences(goal).into_iter().find(says).map(|sentence| sentence.join(" "))
 }
 
 /// Whether a task speaks of what is asked: it has at least half of its words.
@@ -236,7 +254,8 @@ fn words(text: &str) -> Vec<(usize, &str)> {
 /// Whether a demand begins at the `i`-th word.
 fn begins(words: &[(usize, &str)], i: usize) -> bool {
     let before = words[i - 1].1;
-    if before.ends_with(['.', '!', '?', ';']) && !["e.g.", "i.e.", "etc."].contains(&before) {
+    let is_end = before.ends_with(['.', '!', '?', ';']) && !word::is_marker(before);
+    if is_end && !["e.g.", "i.e.", "etc."].contains(&before) {
         return true;
     }
     let word = plain(words[i].1);
@@ -305,6 +324,14 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_the_best_is_found_where_it_is_said_in_passing() {
+        let goal = "We are seven, and we'd like to be as close to the lake as we can. Which hut should we book?";
+        assert_eq!(best(goal).as_deref(), Some("We are seven, and we'd like to be as close to the lake as we can."));
+        assert_eq!(best("Leave as early as possible.").as_deref(), Some("Leave as early as possible."));
+        assert_eq!(best("Save it as a table, as I said."), None);
+    }
+
+    #[test]
     fn a_task_that_misses_what_is_asked_is_told_from_one_that_has_it() {
         let asked = "Also tell me the date of the longest delay.";
         assert!(!covers("the average delay of each line", asked));
@@ -329,6 +356,10 @@ mod tests {
                 &["How long the notice is?", "On which day the rent is due?", "Whether pets are allowed?"],
             ),
             ("What is the mean delay? Save it to a.md.", &["What is the mean delay?"]),
+            (
+                "Can you look up 1. how many weeks I get, 2. how many copies they want and 3. if I can write in English?",
+                &["How many weeks I get?", "How many copies they want?", "If I can write in English?"],
+            ),
             (
                 "Please look up:\n1) How wide is the gate?\n2) Until what time is it open?\n- Who has the key?",
                 &["How wide is the gate?", "Until what time is it open?", "Who has the key?"],

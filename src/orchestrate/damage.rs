@@ -19,8 +19,10 @@ const BAD: &[&str] = &[
     "incomplete",
     "unusable",
     "unreadable",
+    "rubbish",
+    "garbled",
 ];
-const GOOD: &[&str] = &["good", "valid", "clean", "intact", "usable", "undamaged", "complete"];
+const GOOD: &[&str] = &["good", "proper", "valid", "clean", "intact", "usable", "undamaged", "complete"];
 /// Words by which what follows is left out.
 const OMITS: &[&str] = &[
     "skip",
@@ -42,6 +44,9 @@ const OMITS: &[&str] = &[
     "omit",
     "omitting",
 ];
+/// Words by which rows are said to have been left out.
+const LEFT_OUT: &[&str] =
+    &["rejected", "skipped", "dropped", "removed", "omitted", "excluded", "ignored", "thrown", "threw", "discarded"];
 /// Words that ask for a figure instead of rows.
 const COMPUTED: &[&str] = &[
     "total", "totals", "sum", "average", "averages", "mean", "count", "counts", "number", "many", "per", "each",
@@ -51,7 +56,9 @@ const COMPUTED: &[&str] = &[
 /// Whether a goal speaks of damaged rows.
 pub fn is_spoken_of(goal: &str) -> bool {
     let words: Vec<String> = words(goal).collect();
-    has(&words, ROWS) && has(&words, BAD)
+    // "some lines are no proper call"
+    let is_denied = words.windows(2).any(|pair| ["no", "not"].contains(&&*pair[0]) && GOOD.contains(&pair[1].as_str()));
+    has(&words, ROWS) && (has(&words, BAD) || is_denied)
 }
 
 /// Whether a goal says of rows in which something is missing that they are damaged.
@@ -91,7 +98,7 @@ pub fn wants_sound(task: &str, path: &str) -> bool {
     const PLAIN: &[&str] = &[
         "all", "the", "of", "in", "to", "a", "from", "with", "every", "column", "columns", "header", "its", "and",
         "keep", "copy", "only", "are", "that", "which", "out", "other", "others", "rest", "write", "save", "filter",
-        "as", "they", "csv", "file",
+        "as", "they", "csv", "file", "on", "top",
     ];
     let own: Vec<String> = words(path).collect();
     let is_known = |word: &String| {
@@ -117,9 +124,19 @@ pub fn computes_over_sound(task: &str) -> bool {
 
 /// Whether the name of a figure says that it counts damaged rows. A query that does not name their table cannot know it.
 pub fn is_count_of_damaged(name: &str) -> bool {
-    const COUNTED: &[&str] = &["rejected", "skipped", "dropped", "removed", "omitted", "excluded", "ignored"];
     let words: Vec<String> = words(name).collect();
-    has(&words, COUNTED) || (has(&words, BAD) && !has(&words, OMITS))
+    has(&words, LEFT_OUT) || (has(&words, BAD) && !has(&words, OMITS))
+}
+
+/// Whether a step's words ask how many rows are damaged, and for nothing else.
+pub fn counts_damaged(task: &str) -> bool {
+    const NUMBER: &[&str] = &["number", "many", "count"];
+    const OTHER: &[&str] = &[
+        "total", "sum", "average", "mean", "per", "each", "highest", "lowest", "most", "least", "longest", "shortest",
+    ];
+    let words = outside_brackets(task);
+    let is_of_damaged = has(&words, BAD) || has(&words, LEFT_OUT);
+    has(&words, NUMBER) && has(&words, ROWS) && is_of_damaged && !has(&words, GOOD) && !has(&words, OTHER)
 }
 
 /// Whether a step's words ask for the damaged rows themselves.
@@ -131,6 +148,15 @@ pub fn wants_damaged(task: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_damaged_rows_is_asked_for_in_many_words() {
+        assert!(counts_damaged("number of lines thrown out") && counts_damaged("How many broken records were there?"));
+        assert!(
+            !counts_damaged("total minutes and number of lines thrown out") && !counts_damaged("number of good rows")
+        );
+        assert!(is_spoken_of("some lines are no proper call: a field is missing"));
+    }
 
     #[test]
     fn a_figure_over_the_rest_needs_no_condition() {

@@ -129,11 +129,27 @@ pub fn decimals(text: &str) -> Option<i32> {
 
 /// Whether a goal asks to treat words as the same that differ in upper and lower case only.
 pub fn ignores_case(text: &str) -> bool {
+    if quotes_one_word_twice(text) {
+        return true;
+    }
     let text = text.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    has(&["capital", "upper", "lower case", "lower-case", "lowercase", "spelling"])
+    has(&["capital", "upper", "lower case", "lower-case", "lowercase", "spelling", "spelled", "spelt"])
         && has(&["same", "ignor", "regardless", "different", "irrespective", "no matter", "together", "insensitive"])
         || text.contains("case-insensitive")
+}
+
+/// Whether a text quotes two words that differ in upper and lower case only: they are examples of what is the same.
+fn quotes_one_word_twice(text: &str) -> bool {
+    let quoted: Vec<&str> = text.split(['"', '“', '”', '\'', '‘', '’']).map(str::trim).collect();
+    let same = |one: &str, other: &str| one != other && one.to_lowercase() == other.to_lowercase();
+    quoted.iter().enumerate().any(|(i, one)| !one.is_empty() && quoted[i + 1..].iter().any(|other| same(one, other)))
+}
+
+/// Whether a goal wants names in small letters.
+pub fn wants_small_letters(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["in small letters", "in lower case", "in lower-case", "in lowercase"].iter().any(|phrase| text.contains(phrase))
 }
 
 /// The form of list that a goal's words ask for, if they do.
@@ -260,12 +276,28 @@ impl Demand {
         most.map_or_else(String::new, |(_, n, _)| format!("Aim at {} words.\n", n * 7 / 10))
     }
 
-    /// A regular expression that enforces what a grammar can: an exact number of lines or one sentence's single line.
+    /// The most words that the text may have, if that is bounded.
+    fn most_words(&self) -> Option<usize> {
+        let most = self.counts.iter().filter(|(bound, _, unit)| *bound != Bound::AtLeast && *unit == Unit::Word);
+        most.map(|(_, n, _)| *n).min()
+    }
+
+    /// A regular expression that enforces what a grammar can: an exact number of lines or paragraphs, or one sentence's
+    /// single line. A paragraph gets its share of the words.
     pub fn regex(&self) -> Option<String> {
         let lines = self.counts.iter().find(|(bound, _, unit)| *bound == Bound::Exactly && *unit == Unit::Line);
         if let Some((_, n, _)) = lines {
             let line = r"[^\n]{8,180}";
             return Some(if *n == 1 { line.to_owned() } else { format!(r"({line}\n){{{}}}{line}", n - 1) });
+        }
+        let paragraphs =
+            self.counts.iter().find(|(bound, n, unit)| *bound == Bound::Exactly && *unit == Unit::Paragraph && *n > 1);
+        if let Some((_, n, _)) = paragraphs {
+            /// Characters of a word with the blank behind it, in the middle.
+            const PER_WORD: usize = 6;
+            let most = self.most_words().map_or(900, |words| (words * PER_WORD / n).clamp(60, 900));
+            let paragraph = format!(r"[^\n]{{30,{most}}}");
+            return Some(format!(r"({paragraph}\n\n){{{}}}{paragraph}", n - 1));
         }
         let one = |unit| self.counts.contains(&(Bound::Exactly, 1, unit));
         (one(Unit::Sentence) || one(Unit::Paragraph)).then(|| r"[^\n]{8,900}".to_owned())
@@ -350,6 +382,7 @@ mod tests {
         for (goal, same, object) in [
             ("ignoring upper and lower case in the species", true, false),
             ("typed in different capitalisation, treat those as the same", true, false),
+            ("typed carelessly, \"Sidamo\", \"SIDAMO \" and so on", true, false),
             ("names in upper case", false, false),
             ("the capital of France", false, false),
             ("save it as one JSON object from the species to its height", false, true),
@@ -383,6 +416,12 @@ mod tests {
         assert_eq!(decimals("give the mean to two decimals"), Some(2));
         assert_eq!(decimals("rounded to cents"), Some(2));
         assert_eq!(decimals("the two largest"), None);
+    }
+
+    #[test]
+    fn paragraphs_are_counted_by_the_grammar() {
+        let demand = of_whole("in exactly three paragraphs, between 100 and 250 words all together");
+        assert_eq!(demand.regex().as_deref(), Some(r"([^\n]{30,500}\n\n){2}[^\n]{30,500}"));
     }
 
     #[test]

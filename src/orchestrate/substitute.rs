@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::memory::rank;
 use crate::orchestrate::survey;
-use crate::tool::Workspace;
+use crate::tool::{Workspace, table};
 
 /// Words in the path of what is kept for the record only.
 const PAST: &[&str] = &[
@@ -34,11 +34,25 @@ const MIN_WORDS: usize = 3;
 pub fn candidates(workspace: &Workspace, missing: &str, goal: &str) -> Vec<String> {
     let (past, mut found): (Vec<String>, Vec<String>) =
         workspace.similar(missing).into_iter().partition(|path| is_past(path) && !is_past(missing));
-    if found.is_empty() && !past.is_empty() {
-        found.extend(by_content(workspace, missing, goal));
+    if found.is_empty()
+        && let Some(path) = by_content(workspace, missing, goal)
+    {
+        let siblings = siblings(workspace, &path);
+        found.push(path);
+        found.extend(siblings);
     }
+    let past = past.into_iter().filter(|path| !found.contains(path)).collect::<Vec<_>>();
     found.extend(past);
     found
+}
+
+/// Other tables of the same columns, as those of other months.
+fn siblings(workspace: &Workspace, path: &str) -> Vec<String> {
+    let columns = |path: &str| table::peek(workspace, path).ok().map(|peek| peek.columns);
+    let Some(own) = columns(path).filter(|_| survey::holds_table(path)) else { return Vec::new() };
+    let others = workspace.list("", None).unwrap_or_default().into_iter().map(|entry| entry.path);
+    let is_like = |other: &String| other != path && survey::holds_table(other) && columns(other).as_ref() == Some(&own);
+    others.filter(is_like).collect()
 }
 
 /// The file of the same kind, none of the past, that has most of the goal's words; among equals the one whose name comes
@@ -86,7 +100,7 @@ mod tests {
         let workspace = Workspace::open(folder.path(), Policy::default()).unwrap();
         let goal = "What is the rent of a row boat? Hire prices are in prices.csv.";
         let check = |missing: &str, goal: &str, want: &[&str]| assert_eq!(candidates(&workspace, missing, goal), want);
-        check("prices.csv", goal, &["hire/tariff-2024.csv", "old/prices_2019.csv"]);
+        check("prices.csv", goal, &["hire/tariff-2024.csv", "hire/tariff-2023.csv", "old/prices_2019.csv"]);
         check("old/prices.csv", goal, &["old/prices_2019.csv"]);
         check("prices.csv", "Add up prices.csv.", &["old/prices_2019.csv"]);
         check("budget.csv", "Add up budget.csv.", &["budget_2024.csv"]);

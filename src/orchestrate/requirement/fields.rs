@@ -21,14 +21,21 @@ impl Fields {
     pub fn read(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let plain = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-        (1..words.len()).filter(|&i| FIELDS.contains(&plain(words[i]).as_str())).find_map(|i| {
+        let listed = (1..words.len()).filter(|&i| FIELDS.contains(&plain(words[i]).as_str())).find_map(|i| {
             let before: Vec<String> = words[i.saturating_sub(MAX_BETWEEN)..i].iter().map(|word| plain(word)).collect();
             let has = |wanted: &[&str]| before.iter().any(|word| wanted.contains(&word.as_str()));
             // "keys: a, b" needs neither verb nor "and".
             let announces = words[i].ends_with(':');
             let is_of_result = (announces || has(OF_RESULT)) && !has(OMITS);
             list(&words[i + 1..], announces).filter(|_| is_of_result).map(Self)
-        })
+        });
+        // "stalls.csv with name, metres and power (yes or no)"
+        let is_table = |word: &str| word.ends_with(".csv") || word.ends_with(".tsv");
+        let bare = || {
+            let mut pairs = words.windows(2).enumerate().filter(|(_, pair)| is_table(pair[0]) && pair[1] == "with");
+            pairs.find_map(|(i, _)| list(&words[i + 2..], false).filter(|names| names.len() > 2).map(Self))
+        };
+        listed.or_else(bare)
     }
 
     /// The names.
@@ -112,6 +119,8 @@ mod tests {
             ("a CSV file with columns city, mean, and n.", "city, mean, n"),
             ("with the fields a (text), b (a whole number) and c", "a, b, c"),
             ("a JSON array, keys: name, email, paid - no blanks", "name, email, paid"),
+            ("a list: s.csv with name (who signed), metres and power (yes/no), one row each", "name, metres, power"),
+            ("to s.csv with date and total", ""),
             ("without the columns owner and age", ""),
             ("add up the columns lat and lon", ""),
             ("with the same columns as before", ""),

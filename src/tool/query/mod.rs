@@ -85,6 +85,8 @@ impl TableInfo {
 pub struct Database {
     connection: Connection,
     tables: Vec<TableInfo>,
+    /// Texts that differ in upper and lower case only are the same.
+    ignores_case: bool,
 }
 
 impl Database {
@@ -93,7 +95,7 @@ impl Database {
     /// # Errors
     /// As [`table::load`], for the first file that cannot be loaded.
     pub fn open(workspace: &Workspace, paths: &[String], options: &table::Options) -> Result<Self, Error> {
-        let mut database = Self::empty()?;
+        let mut database = Self { ignores_case: options.ignores_case, ..Self::empty()? };
         for (idx, path) in paths.iter().enumerate() {
             if paths[..idx].contains(path) {
                 continue;
@@ -118,7 +120,7 @@ impl Database {
         function::register(&connection).map_err(internal)?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_CELL_BYTES).map_err(internal)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(internal)?;
-        Ok(Self { connection, tables: Vec::new() })
+        Ok(Self { connection, tables: Vec::new(), ignores_case: false })
     }
 
     /// Adds a table, for example the result of an earlier step; returns the name that it got.
@@ -145,8 +147,9 @@ impl Database {
 
     fn store(&mut self, info: &TableInfo, rows: Vec<Vec<Json>>, bad_rows: Vec<table::BadRow>) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
-        let columns: Vec<String> =
-            info.columns.iter().map(|column| format!("{} {}", quote(&column.name), sql_type(column.kind))).collect();
+        let collation = if self.ignores_case { " COLLATE NOCASE" } else { "" };
+        let column = |column: &ColumnInfo| format!("{} {}{collation}", quote(&column.name), sql_type(column.kind));
+        let columns: Vec<String> = info.columns.iter().map(column).collect();
         transaction.execute_batch(&format!("CREATE TABLE {} ({})", quote(&info.name), columns.join(", ")))?;
         let marks = vec!["?"; columns.len()].join(", ");
         let mut insert = transaction.prepare(&format!("INSERT INTO {} VALUES ({marks})", quote(&info.name)))?;

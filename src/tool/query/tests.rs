@@ -9,13 +9,17 @@ const PEOPLE: &str = "id,Full Name,boss\n1,Ann Lee,\n2,Bob Ray,1\n3,Cy Öst,1\n"
 const ORDERS: &str = r#"[{"order":1,"person_id":1,"total":5.5},{"order":2,"person_id":2,"total":4},{"order":3,"person_id":1,"total":2}]"#;
 
 fn database() -> Database {
+    database_of(&table::Options::default())
+}
+
+fn database_of(options: &table::Options) -> Database {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in [("sales.csv", SALES), ("people.csv", PEOPLE), ("orders.json", ORDERS)] {
         std::fs::write(folder.path().join(path), text).unwrap();
     }
     let workspace = Workspace::open(folder.path(), Policy::default()).unwrap();
     let files = ["sales.csv".into(), "people.csv".into(), "orders.json".into()];
-    Database::open(&workspace, &files, &table::Options::default()).unwrap()
+    Database::open(&workspace, &files, options).unwrap()
 }
 
 fn run(database: &Database, sql: &str) -> Result<Output, Error> {
@@ -33,6 +37,14 @@ fn shown(result: &Result<Output, Error>) -> String {
         Ok(other) => format!("{other:?}"),
         Err(error) => error.to_string(),
     }
+}
+
+#[test]
+fn texts_that_differ_in_case_only_are_the_same_on_demand() {
+    let database = database_of(&table::Options { ignores_case: true, ..table::Options::default() });
+    let sql = "SELECT SUM(amount) AS total FROM sales GROUP BY region ORDER BY 1";
+    assert_eq!(shown(&run(&database, sql)), "total / 2.675 / 30.3 / 30.3");
+    assert_eq!(shown(&run(&database, "SELECT COUNT(*) AS n FROM sales WHERE region = 'NORTH'")), "n / 2");
 }
 
 #[test]

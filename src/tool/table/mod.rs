@@ -99,6 +99,8 @@ pub struct Options {
     pub table: Option<String>,
     /// A row without a value where nearly all others have one is a bad row.
     pub refuses_gaps: bool,
+    /// Texts that differ in upper and lower case only are the same to a query.
+    pub ignores_case: bool,
 }
 
 /// What a table looks like, for prompts.

@@ -95,11 +95,13 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
         let documents = attempt.shown(documents, usize::MAX);
         questions.iter().map(|question| format!("{documents} {question}")).collect()
     };
+    let paragraphs = paragraphs(documents);
     let mut found: Vec<Vec<Found>> = vec![Vec::new(); questions.len()];
     let mut cut_off = Miss::new("no answer was given", "");
     let first = attempt.width_of_each(N_CANDIDATES, questions.len());
     for width in [0..first, first..attempt.width(N_CANDIDATES)] {
-        let is_open = |i: &usize| found[*i].iter().all(|found| n_faults(found, &known[*i], questions[*i]) > 0);
+        let is_open =
+            |i: &usize| found[*i].iter().all(|found| n_faults(found, &known[*i], questions[*i], &paragraphs) > 0);
         let open: Vec<usize> =
             (0..questions.len()).filter(is_open).flat_map(|i| width.clone().map(move |_| i)).collect();
         let calls = open.iter().zip(width.clone().cycle()).map(|(&i, candidate)| Call {
@@ -116,21 +118,80 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
             }
         }
     }
-    let best = |((found, known), question): ((Vec<Found>, &String), &&String)| choose(found, known, question);
+    let best =
+        |((found, known), question): ((Vec<Found>, &String), &&String)| choose(found, known, question, &paragraphs);
     found.into_iter().zip(&known).zip(questions).map(best).collect::<Option<Vec<Found>>>().ok_or(cut_off)
 }
 
 /// The candidate with the fewest faults; among equals the one that most agree with, and of those the first, which the
 /// greedy one is.
-fn choose(candidates: Vec<Found>, known: &str, question: &str) -> Option<Found> {
+fn choose(candidates: Vec<Found>, known: &str, question: &str, paragraphs: &[String]) -> Option<Found> {
     let n_votes = |found: &Found| candidates.iter().filter(|other| agree(&other.answer, &found.answer)).count();
-    candidates.iter().min_by_key(|found| (n_faults(found, known, question), std::cmp::Reverse(n_votes(found)))).cloned()
+    candidates
+        .iter()
+        .min_by_key(|found| (n_faults(found, known, question, paragraphs), std::cmp::Reverse(n_votes(found))))
+        .cloned()
 }
 
-/// Whether an answer is cut off, whether it speaks of something else than its question, and what of it stands in no source.
-fn n_faults(found: &Found, known: &str, question: &str) -> usize {
-    let is_cut = !found.answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
-    usize::from(is_cut) + usize::from(is_beside(&found.answer, question)) + ground::foreign(&found.answer, known).len()
+/// Whether an answer is cut off, whether it speaks of something else than its question, which weighs more, and what of it
+/// stands in no source.
+fn n_faults(found: &Found, known: &str, question: &str, paragraphs: &[String]) -> usize {
+    let answer = &found.answer;
+    let is_cut = !answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
+    let n_beside = usize::from(is_beside(answer, question)) + usize::from(counts_nothing(answer, question));
+    let n_foreign = ground::foreign(answer, known).len();
+    usize::from(is_cut)
+        + 2 * n_beside
+        + n_foreign
+        + usize::from(n_foreign == 0 && is_misplaced(answer, question, paragraphs))
+}
+
+/// The paragraphs of documents, each with the heading that it stands under.
+fn paragraphs(documents: &[Input]) -> Vec<String> {
+    let of = |document: &Input| -> Vec<String> {
+        let mut heading = document.name.clone();
+        let mut found = Vec::new();
+        for paragraph in document.text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
+            if paragraph.lines().count() == 1 && !paragraph.ends_with(['.', '!', '?']) {
+                heading = paragraph.to_owned();
+            }
+            found.push(format!("{heading}\n{paragraph}"));
+        }
+        found
+    };
+    documents.iter().flat_map(of).collect()
+}
+
+/// Whether an answer has a number that stands only where nothing is said of what the question is about.
+fn is_misplaced(answer: &str, question: &str, paragraphs: &[String]) -> bool {
+    let stems = |text: &str| -> std::collections::BTreeSet<String> {
+        rank::words(text).iter().map(|word| word::stem(word)).collect()
+    };
+    let numbers = |text: &str| -> Vec<String> {
+        let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    let (asked, own) = (stems(question), numbers(question));
+    let stands = |number: &String| {
+        let mut with = paragraphs.iter().filter(|paragraph| numbers(paragraph).contains(number)).peekable();
+        with.peek().is_none() || with.any(|paragraph| !stems(paragraph).is_disjoint(&asked))
+    };
+    numbers(answer).iter().filter(|number| !own.contains(number)).any(|number| !stands(number))
+}
+
+/// Whether a question asks how many there are of something and the answer has no number, or one of something else.
+fn counts_nothing(answer: &str, question: &str) -> bool {
+    /// Words after "how many" that say what is counted.
+    const MAX_NAME: usize = 2;
+    let asked: Vec<String> = word::words(question).collect();
+    let Some(at) = asked.windows(2).position(|pair| pair[0] == "how" && pair[1] == "many") else { return false };
+    let of: Vec<String> = asked[at + 2..].iter().take(MAX_NAME).map(|word| word::stem(word)).collect();
+    let said: Vec<String> = word::words(answer).collect();
+    let is_number = |word: &String| demand::number(word).is_some() || word.starts_with(|c: char| c.is_ascii_digit());
+    let is_named = said.iter().any(|word| of.contains(&word::stem(word)));
+    let is_none = ["no", "none", "nobody"].iter().any(|none| said.iter().any(|word| word == none));
+    (!said.iter().any(is_number) && !is_none)
+        || (!is_named && said.iter().any(|word| !is_number(word)) && said.len() < 4)
 }
 
 /// Whether a whole sentence has no word of the question that it is to answer.
@@ -211,22 +272,23 @@ fn unnumbered(line: &str) -> String {
     line.trim_start_matches(|c: char| c.is_ascii_digit() || ".)-*• ".contains(c)).to_owned()
 }
 
-/// The questions of the goal, if this step is the one to answer them and its task lost some.
-fn lost(attempt: &Attempt<'_>) -> Vec<String> {
+/// The questions of the goal, if this step is the one to answer them and there are several or its task lost one.
+fn of_goal(attempt: &Attempt<'_>) -> Vec<String> {
     let others = attempt.state.steps.iter().map(|of_step| &of_step.step).filter(|step| step.id != attempt.step.id);
     let tasks: Vec<&str> = others.map(|step| step.task.as_str()).collect();
     let mut questions = clause::questions(&attempt.journal.run().goal);
-    questions.retain(|question| !tasks.iter().any(|task| clause::covers(task, question)));
-    let is_lost = questions.iter().any(|question| !clause::covers(&attempt.step.task, question));
-    if is_lost && attempt.has(Mechanism::OwnWords) { questions } else { Vec::new() }
+    let is_own = |question: &str| clause::covers(&attempt.step.task, question);
+    questions.retain(|question| is_own(question) || !tasks.iter().any(|task| clause::covers(task, question)));
+    let is_lost = questions.iter().any(|question| !is_own(question));
+    if (is_lost || questions.len() > 1) && attempt.has(Mechanism::OwnWords) { questions } else { Vec::new() }
 }
 
-/// Splits the step's task into separate questions: by code at question marks, else by the model if the task
-/// lists several things. Where the task lost questions of the goal, these are asked.
+/// The separate questions of the step: those of the goal where they are known, else its task, taken apart by code at
+/// question marks, or by the model if it lists several things.
 async fn split(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
-    let lost = lost(attempt);
-    if !lost.is_empty() {
-        return Ok(lost.into_iter().take(MAX_QUESTIONS).collect());
+    let asked = of_goal(attempt);
+    if !asked.is_empty() {
+        return Ok(asked.into_iter().take(MAX_QUESTIONS).collect());
     }
     let task = &attempt.task();
     let parts: Vec<String> =
@@ -361,13 +423,26 @@ mod tests {
             (&["It takes 10 days.", "It takes 25 days, or 10 euro.", "In 25 days."], 1),
         ] {
             let found = |answer: &&str| Found { reasoning: String::new(), file: "a".into(), answer: (*answer).into() };
-            let chosen =
-                choose(answers.iter().map(found).collect(), known, "How many minutes or days is it, and do they come?")
-                    .unwrap();
+            let chosen = choose(
+                answers.iter().map(found).collect(),
+                known,
+                "How many minutes or days is it, and do they come?",
+                &[],
+            )
+            .unwrap();
             assert_eq!(chosen.answer, answers[want]);
         }
-        assert!(choose(Vec::new(), known, "").is_none());
+        assert!(choose(Vec::new(), known, "", &[]).is_none());
         let question = "Who looks after the water pump?";
+        let paragraphs =
+            ["Time\nGroup II: 22 weeks".to_owned(), "Copies\nFour of them are printed, in 2 colours.".to_owned()];
+        assert!(is_misplaced("It is 22 of them.", "How many printed copies are there?", &paragraphs));
+        assert!(!is_misplaced("It takes 22.", "How many weeks does it take?", &paragraphs));
+        assert!(!is_misplaced("In 2.", "In how many colours is it printed?", &paragraphs));
+        let copies = "How many printed copies do I need?";
+        assert!(counts_nothing("22 weeks", copies) && counts_nothing("It has to be bound.", copies));
+        assert!(!counts_nothing("four printed copies", copies) && !counts_nothing("4", copies));
+        assert!(!counts_nothing("You hand in four of them.", copies) && !counts_nothing("22 weeks", "How long is it?"));
         assert!(is_beside("The board puts the lamps back on their hooks.", question));
         assert!(!is_beside("The pump is looked after by Ada.", question) && !is_beside("Ada Dahl.", question));
     }

@@ -18,6 +18,7 @@ mod person;
 mod program;
 mod query;
 mod reduce;
+mod relation;
 mod script;
 mod write;
 
@@ -144,8 +145,8 @@ fn tool_for(run: &Run, of_step: &StepState, number: u32) -> String {
 /// Whether a step is there to part the damaged rows of a table from the others, whatever tool the plan names for it: code
 /// knows which they are.
 fn sorts_out(run: &Run, step: &Step) -> bool {
-    let copies =
-        ["write", "append_file", "copy_file", "search_text", "convert", "answer"].contains(&step.tool.as_str());
+    let copies = ["write", "append_file", "copy_file", "search_text", "convert", "answer", "script"]
+        .contains(&step.tool.as_str());
     let ([path], true) = (step.from.as_slice(), copies && step.file().is_some() && step.arguments.is_none()) else {
         return false;
     };

@@ -1,16 +1,13 @@
 //! What a program finds at hand: lines that load the inputs of its step, with what they give, and what of the inputs the
 //! model reads by itself. Small models know how to compute, and fail at how a file is laid out.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value as Json;
 
 use super::inputs::Input;
-use super::{Attempt, Miss};
+use super::{Attempt, Miss, relation};
 use crate::orchestrate::{survey, word};
 use crate::tool::Value;
 use crate::tool::format::{self, Format};
-use crate::tool::query::Database;
 use crate::tool::table::{self, Loaded};
 
 /// Characters of inputs that the prompt shows.
@@ -89,6 +86,8 @@ pub struct AtHand {
     names: Vec<String>,
     /// Data that is written into the program, by its name there.
     data: Vec<(String, Json)>,
+    /// Tables and data by their names in the program, with the words by which they are used there.
+    sources: Vec<(String, Vec<String>)>,
 }
 
 impl AtHand {
@@ -123,20 +122,29 @@ impl AtHand {
         at_hand.shown.push_str(&attempt.shown(&texts, SHOWN));
         at_hand.code.insert_str(0, IMPORTS);
         let names = attempt.names();
-        tables.iter().for_each(|(name, loaded)| at_hand.narrow(&names, name, loaded));
-        at_hand.point(&tables);
-        at_hand.link(tables)?;
-        at_hand.code.push_str(&quoted);
-        if let ([name], false) = (names.as_slice(), quoted.is_empty()) {
-            at_hand
-                .code
-                .push_str(&format!("# It is about {name} alone: what the text says of others does not count.\n"));
+        for (table, loaded) in &tables {
+            at_hand.code.push_str(&relation::narrowed(&names, table, loaded));
         }
+        at_hand.code.push_str(&relation::pointed(&at_hand.data, &tables));
+        at_hand.sources = sources(&at_hand.data, &tables);
+        at_hand.code.push_str(&relation::linked(tables)?);
         for (id, value) in attempt.results() {
             at_hand.write_down(&id, value);
         }
+        // A model goes on as a text ends: the last line has to call for code.
         at_hand.code.push_str(&demands(&attempt.journal.run().goal));
+        if !quoted.is_empty() {
+            let about = if let [name] = names.as_slice() { about(name) } else { String::new() };
+            at_hand.code.push_str(&format!("{quoted}{about}# Its figures as constants:\n"));
+        }
         Ok(at_hand)
+    }
+
+    /// What of several tables and data a program does not use.
+    pub fn unused(&self, code: &str) -> Option<&str> {
+        let uses = |marks: &[String]| marks.iter().any(|mark| code.contains(mark.as_str()));
+        let mut unused = self.sources.iter().filter(|(_, marks)| !uses(marks)).map(|(name, _)| name.as_str());
+        unused.next().filter(|_| self.sources.len() > 1)
     }
 
     /// What the author has to know besides.
@@ -172,7 +180,7 @@ impl AtHand {
         if let Some(data) = data.filter(|data| python(data).chars().count() <= MAX_LITERAL) {
             self.shown.push_str(&format!("[{path}]\n{}\n\n", python(&data)));
             let name = self.name(path);
-            self.code.push_str(&format!("{name} = {}  # {path}\n", python(&data)));
+            self.code.push_str(&format!("{name} = {}  # {path:?}\n", python(&data)));
             self.data.push((name, data));
             return true;
         }
@@ -204,69 +212,6 @@ impl AtHand {
         true
     }
 
-    /// A line with the rows of a table that are of something which the goal names, if it names one alone of its kind.
-    fn narrow(&mut self, names: &[String], table: &str, loaded: &Loaded) {
-        let rows = &loaded.table.rows;
-        for (idx, column) in loaded.table.columns.iter().enumerate() {
-            let n_rows = |name: &String| rows.iter().filter(|row| row[idx].as_str() == Some(name)).count();
-            let mut named = names.iter().map(|name| (name, n_rows(name))).filter(|(_, n_rows)| *n_rows > 0);
-            let (Some((name, n_rows)), None) = (named.next(), named.next()) else { continue };
-            if n_rows > 1 && n_rows < rows.len() {
-                let (of, column, value) = (plain(name), Json::from(column.as_str()), Json::from(name.as_str()));
-                self.code.push_str(&format!(
-                    "{table}_of_{of} = [row for row in {table} if row[{column}] == {value}]  # the {n_rows} rows of {name}\n"
-                ));
-            }
-        }
-    }
-
-    /// A line for every part of data that a column of a table is a key to.
-    fn point(&mut self, tables: &[(String, Loaded)]) {
-        for (data, json) in std::mem::take(&mut self.data) {
-            let parts = parts(&json);
-            for (table, loaded) in tables {
-                for (idx, column) in loaded.table.columns.iter().enumerate() {
-                    let cells: BTreeSet<&str> = loaded.table.rows.iter().filter_map(|row| row[idx].as_str()).collect();
-                    let is_key = |part: &serde_json::Map<String, Json>| {
-                        cells.len() > 1 && cells.iter().all(|cell| part.contains_key(*cell))
-                    };
-                    for (path, _) in parts.iter().filter(|(_, part)| is_key(part)) {
-                        let keys: String = path.iter().map(|key| format!("[{}]", Json::from(*key))).collect();
-                        let name = format!("{}_by_{}", plain(path.last().unwrap_or(&data.as_str())), plain(column));
-                        let column = Json::from(column.as_str());
-                        self.code.push_str(&format!(
-                            "{name} = {data}{keys}  # {name}[row[{column}]] is that of a row of {table}\n"
-                        ));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Lines that let a row find its row of another table, where a column points there.
-    fn link(&mut self, tables: Vec<(String, Loaded)>) -> Result<(), Miss> {
-        if tables.len() < 2 {
-            return Ok(());
-        }
-        let (mut database, mut variables) = (Database::empty()?, Vec::new());
-        for (name, loaded) in tables {
-            database.add(&name, "", loaded)?;
-            variables.push(name);
-        }
-        let mut code = String::new();
-        for link in database.links() {
-            let (rows, of) = (&variables[link.to.0], &variables[link.from.0]);
-            let (key, column) = (database.column_name(link.to), database.column_name(link.from));
-            let line = format!("{rows}_by_{} = {{row[{key:?}]: row for row in {rows}}}", plain(key));
-            if code.contains(&line) {
-                continue;
-            }
-            code.push_str(&format!("{line}  # the row of {rows} that {column:?} of a row of {of} means\n"));
-        }
-        self.code.push_str(&code);
-        Ok(())
-    }
-
     /// An earlier result as a value of the program.
     fn write_down(&mut self, id: &str, value: &Value) {
         let json = match value {
@@ -296,33 +241,44 @@ impl AtHand {
     }
 }
 
+/// Tables and data with the words by which a program uses them: their names, and those of columns and keys that no other
+/// has.
+fn sources(data: &[(String, Json)], tables: &[(String, Loaded)]) -> Vec<(String, Vec<String>)> {
+    let keys = |json: &Json| -> Vec<String> {
+        relation::parts(json).iter().flat_map(|(_, part)| part.keys().cloned()).collect()
+    };
+    let of_tables = tables.iter().map(|(name, loaded)| (name.clone(), loaded.table.columns.clone()));
+    let all: Vec<(String, Vec<String>)> =
+        of_tables.chain(data.iter().map(|(name, json)| (name.clone(), keys(json)))).collect();
+    let own = |(name, words): &(String, Vec<String>)| {
+        let is_own = |word: &&String| !all.iter().any(|(other, words)| other != name && words.contains(word));
+        (name.clone(), std::iter::once(name.clone()).chain(words.iter().filter(is_own).cloned()).collect())
+    };
+    all.iter().map(own).collect()
+}
+
 /// What a goal demands point by point, as comments: a program is written along them.
 fn demands(goal: &str) -> String {
     let points: String = word::items(goal).iter().map(|point| format!("#   - {point}\n")).collect();
-    if points.is_empty() { points } else { format!("# What is demanded:\n{points}# The program, without further comments:\n") }
+    if points.is_empty() { points } else { format!("# What is demanded:\n{points}# The program:\n") }
+}
+
+/// Whom alone a text of rules is read for.
+fn about(name: &str) -> String {
+    format!("# It is about {name} alone: what the text says of others does not count.\n")
 }
 
 /// A text as comments, where the author has its rules at hand.
 fn quote(input: &Input) -> String {
     let lines = input.text.lines().map(str::trim).filter(|line| !line.is_empty());
     let comments: String = lines.map(|line| format!("#   {line}\n")).collect();
-    format!("# {} says:\n{comments}# Its figures as constants:\n", input.name)
+    format!("# {} says:\n{comments}", input.name)
 }
 
 /// A text as part of a variable's name.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     text.chars().map(plain).collect()
-}
-
-/// The objects in data that is one, with the keys that lead there.
-fn parts(json: &Json) -> Vec<(Vec<&str>, &serde_json::Map<String, Json>)> {
-    let Some(fields) = json.as_object() else { return Vec::new() };
-    let mut found = vec![(Vec::new(), fields)];
-    for (key, value) in fields {
-        found.extend(parts(value).into_iter().map(|(path, part)| ([vec![key.as_str()], path].concat(), part)));
-    }
-    found
 }
 
 /// Whether a file's name says that it is made for programs.
@@ -386,42 +342,28 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_what_the_goal_names_are_at_hand() {
-        let rows = [["Ada", "van"], ["Bob", "car"], ["Ada", "car"]].map(|row| row.map(Json::from).to_vec()).to_vec();
-        let loaded = Loaded::from_values(crate::tool::Table { columns: vec!["who".into(), "by".into()], rows });
-        let narrowed = |names: &[&str]| {
-            let mut at_hand = AtHand::default();
-            at_hand.narrow(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>(), "trips", &loaded);
-            at_hand.code
+    fn what_a_program_does_not_use_is_found() {
+        let loaded = |columns: &[&str]| {
+            let columns = columns.iter().map(|&name| name.to_owned()).collect();
+            Loaded::from_values(crate::tool::Table { columns, rows: Vec::new() })
         };
-        let want = "trips_of_ada = [row for row in trips if row[\"who\"] == \"Ada\"]  # the 2 rows of Ada\n";
-        assert_eq!(narrowed(&["Ada"]), want);
-        assert_eq!(narrowed(&["Ada", "Bob"]), "", "both are meant");
-    }
-
-    #[test]
-    fn a_column_that_is_a_key_to_data_points_there() {
-        let rows = ["van", "car", "van"].map(|cell| vec![Json::from(cell)]).to_vec();
-        let loaded = Loaded::from_values(crate::tool::Table { columns: vec!["by".into()], rows });
-        let data = json!({"since": 2020, "per_km": {"car": 0.3, "van": 0.4, "bus": 1}});
-        let mut at_hand = AtHand { data: vec![("rates".into(), data)], ..AtHand::default() };
-        at_hand.point(&[("trips".into(), loaded)]);
-        assert_eq!(
-            at_hand.code,
-            "per_km_by_by = rates[\"per_km\"]  # per_km_by_by[row[\"by\"]] is that of a row of trips\n"
-        );
-    }
-
-    #[test]
-    fn prose_stands_in_the_program_as_comments() {
-        let input = Input { name: "t.txt".into(), text: "Terms\n\n1. VAT is 21 percent.\n".into() };
-        assert_eq!(quote(&input), "# t.txt says:\n#   Terms\n#   1. VAT is 21 percent.\n# Its figures as constants:\n");
+        let tables =
+            [("usage".to_owned(), loaded(&["time", "kwh"])), ("prices".to_owned(), loaded(&["time", "price"]))];
+        let data = [("rates".to_owned(), json!({"since": 2020, "per_km": {"car": 1}}))];
+        let at_hand = AtHand { sources: sources(&data, &tables), ..AtHand::default() };
+        for (code, want) in [
+            ("sum(row['kwh'] for row in usage) * rates['per_km']['car']", Some("prices")),
+            ("sum(row['kwh'] * row['price'] for row in usage)", Some("rates")),
+            ("sum(row['kwh'] * row['price'] * row['per_km'] for row in usage)", None),
+        ] {
+            assert_eq!(at_hand.unused(code), want, "{code}");
+        }
     }
 
     #[test]
     fn what_is_demanded_point_by_point_stands_in_the_program() {
         let goal = "Convert a.csv.\n- names in lower case\n- no blanks\nTell me how many.";
-        assert_eq!(demands(goal), "# What is demanded:\n#   - names in lower case\n#   - no blanks\n# The program, without further comments:\n");
+        assert_eq!(demands(goal), "# What is demanded:\n#   - names in lower case\n#   - no blanks\n# The program:\n");
         assert_eq!(demands("Add it up - all of it."), "");
     }
 

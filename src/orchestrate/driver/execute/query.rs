@@ -1,8 +1,10 @@
 //! `query_table`: the model writes one SELECT under a grammar of the real columns; several candidates are
 //! decoded in one batch, run, and compared by their results.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
+use regex::Regex;
 use serde_json::json;
 
 use super::call::all;
@@ -13,7 +15,7 @@ use crate::orchestrate::driver::tool_deadline;
 use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::word::{has, words};
-use crate::orchestrate::{damage, demand, ground};
+use crate::orchestrate::{clause, damage, demand, ground};
 use crate::tool::query::{self, Database, Shape, TableInfo, quote};
 use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
@@ -25,6 +27,12 @@ const N_CANDIDATES: usize = 3;
 pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let (database, task) = (open(attempt)?, attempt.task());
     let is_saved = attempt.step.file().is_some();
+    if let [table] = database.tables()
+        && table.n_bad > 0
+        && damage::counts_damaged(&task)
+    {
+        return run(attempt, &database, &format!("SELECT COUNT(*) AS damaged FROM {};", quote(&table.bad_name())));
+    }
     let is_of_rows = is_saved && database.tables().len() == 1;
     let sorted_out = if is_of_rows { sorted_out(attempt, &database, &task) } else { None };
     if let Some(output) = sorted_out.or_else(|| without_doubles(attempt, &database, &task)) {
@@ -52,13 +60,17 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let mut result = database.run(&sql, deadline).and_then(|output| fits(attempt, output));
         if let Ok(Output { value: Value::Table(table), .. }) = &mut result {
             count_damaged(table, &sql, &database);
+            name_files(table, &database);
         }
         let result = result.and_then(|output| attempt.about(&names, &sql, output));
         let result = result.and_then(|output| grounded(attempt, &sql, &known, output));
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push((sql, result));
     }
-    let mut output = choose(tried, &task)?;
+    let mut output = choose(tried, &task, &attempt.journal.run().goal)?;
+    if demand::ignores_case(&attempt.journal.run().goal) && demand::wants_small_letters(&attempt.asked()) {
+        in_small_letters(&mut output.value);
+    }
     if let Some(digits) = demand::decimals(&format!("{} {}", attempt.step.task, attempt.journal.run().goal)) {
         rounded(&mut output.value, digits);
     }
@@ -134,8 +146,35 @@ fn count_damaged(table: &mut Table, sql: &str, database: &Database) {
     }
 }
 
-/// A result, unless it was computed with a figure that was made up; the last tries let that pass.
+/// Puts the file's name in place of a table's, where a query gives that as a value: the names of tables are ours.
+fn name_files(table: &mut Table, database: &Database) {
+    let path = |text: &str| {
+        let named = database.tables().iter().find(|info| !info.path.is_empty() && info.name.eq_ignore_ascii_case(text));
+        named
+            .filter(|_| text.contains('_') || text.contains(|c: char| c.is_ascii_digit()))
+            .map(|info| info.path.clone())
+    };
+    let files: Vec<&String> = database.tables().iter().map(|info| &info.path).collect();
+    let only = if let [file] = files.as_slice() { Some((*file).clone()).filter(|file| !file.is_empty()) } else { None };
+    let is_of_file =
+        |name: &String| ["file", "file_name", "filename", "source"].contains(&name.to_lowercase().as_str());
+    let is_own = |name: &str| database.columns().iter().any(|(_, column)| *column == name);
+    let of_file: Vec<bool> = table.columns.iter().map(|name| is_of_file(name) && !is_own(name)).collect();
+    for (cell, of_file) in table.rows.iter_mut().flat_map(|row| row.iter_mut().zip(&of_file)) {
+        let named = cell.as_str().and_then(path).or_else(|| only.clone().filter(|_| *of_file && cell.is_string()));
+        if let Some(path) = named {
+            *cell = json!(path);
+        }
+    }
+}
+
+/// A result, unless it was computed with a figure or compared with a name that was made up; later tries let that pass.
 fn grounded(attempt: &Attempt<'_>, sql: &str, known: &str, output: Output) -> Result<Output, Error> {
+    let said = format!("{} {}", attempt.journal.run().goal, attempt.task()).to_lowercase();
+    if attempt.number == 1 && attempt.has(Mechanism::Grounding) && names_unknown(sql, &said) {
+        let what = "the query compares with a name that the goal does not speak of; leave that condition out";
+        return Err(Error::Failed(what.into()));
+    }
     let made_up = ground::made_up(sql, known);
     if made_up.is_empty() || attempt.number > TRIES_PLANNED || !attempt.has(Mechanism::Grounding) {
         return Ok(output);
@@ -171,6 +210,15 @@ fn two_spellings(table: &Table) -> Option<(String, String)> {
     })
 }
 
+fn in_small_letters(value: &mut Value) {
+    let Value::Table(table) = value else { return };
+    for cell in table.rows.iter_mut().flatten() {
+        if let serde_json::Value::String(text) = cell {
+            *text = text.to_lowercase();
+        }
+    }
+}
+
 /// Rounds every real number of a table; half away from zero, as people do.
 fn rounded(value: &mut Value, digits: i32) {
     let Value::Table(table) = value else { return };
@@ -182,23 +230,25 @@ fn rounded(value: &mut Value, digits: i32) {
     }
 }
 
-/// The result that most candidates agree on; among equals one without groups that nobody asked for, then the earliest,
-/// which the greedy one leads.
-fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str) -> Result<Output, Miss> {
+/// The result that most candidates agree on, of those that compare with no name that was made up, if there are any; among
+/// equals one without groups that nobody asked for, then the earliest, which the greedy one leads.
+fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str, goal: &str) -> Result<Output, Miss> {
+    let known = format!("{goal} {task}").to_lowercase();
     let votes = |value: &Value| {
         tried.iter().filter(|(_, result)| result.as_ref().is_ok_and(|output| output.value == *value)).count()
     };
-    let mut best: Option<(&Output, (usize, bool))> = None;
+    let mut best: Option<(&Output, (bool, usize, bool))> = None;
     for (sql, result) in &tried {
         let Ok(output) = result else { continue };
         let n_votes = if is_empty(&output.value) { 0 } else { votes(&output.value) };
         let is_asked = may_group(task) || !sql.to_uppercase().contains("GROUP BY");
-        if best.is_none_or(|(_, most)| (n_votes, is_asked) > most) {
-            best = Some((output, (n_votes, is_asked)));
+        let rank = (n_votes > 0 && !names_unknown(sql, &known), n_votes, is_asked);
+        if best.is_none_or(|(_, most)| rank > most) {
+            best = Some((output, rank));
         }
     }
     match best {
-        Some((output, (n_votes, _))) if n_votes > 0 => Ok(output.clone()),
+        Some((output, (_, n_votes, _))) if n_votes > 0 => Ok(output.clone()),
         Some(_) => Err(Miss::new("the query gave no rows", tried[0].0.clone())),
         None => {
             let error = tried.iter().find_map(|(_, result)| result.as_ref().err()).map(Error::to_string);
@@ -206,6 +256,18 @@ fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str) -> Result<Out
             Err(Miss::new(error.unwrap_or_else(|| "no query was written".into()), sql))
         }
     }
+}
+
+/// Whether a query compares with a name or a code of which neither goal nor task has a word: words in small letters can be
+/// the table's for something that the goal calls otherwise, names cannot. `known` is in small letters.
+fn names_unknown(sql: &str, known: &str) -> bool {
+    static TEXT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?:=|<>|!=|IN \(|, )\s*'([^']+)'").expect("a constant expression"));
+    let is_date = |text: &str| text.len() > 6 && text.chars().all(|c| c.is_ascii_digit() || "-:/ T".contains(c));
+    let is_name = |text: &str| text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit()) && !is_date(text);
+    let has = |word: &str| known.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
+    let is_known = |text: &str| words(text).any(|word| has(&word));
+    TEXT.captures_iter(sql).any(|found| is_name(&found[1]) && !is_known(&found[1]))
 }
 
 /// Whether a step's words can mean groups of rows.
@@ -262,10 +324,10 @@ fn speaks_of_groups(task: &str) -> bool {
 /// The query as it was meant: `GROUP BY name` of a computed column that shadows a real one groups by what was
 /// computed, as people who write `LOWER(kind) AS kind … GROUP BY kind` expect and SQLite does not do.
 fn as_meant(sql: &str) -> String {
-    let computed = regex::Regex::new(r"(?i)\b(\w+\([^()]*\)) AS (\w+)").expect("a constant expression");
+    let computed = Regex::new(r"(?i)\b(\w+\([^()]*\)) AS (\w+)").expect("a constant expression");
     let mut meant = sql.to_owned();
     for found in computed.captures_iter(sql) {
-        let group = regex::Regex::new(&format!(r"(?i)\bGROUP BY {}\b", regex::escape(&found[2])));
+        let group = Regex::new(&format!(r"(?i)\bGROUP BY {}\b", regex::escape(&found[2])));
         let is_aggregate = ["SUM", "AVG", "COUNT", "MIN", "MAX", "TOTAL", "ROUND"]
             .iter()
             .any(|name| found[1].to_uppercase().starts_with(name));
@@ -285,7 +347,8 @@ fn is_empty(value: &Value) -> bool {
 fn open(attempt: &Attempt<'_>) -> Result<Database, Miss> {
     let files = attempt.tables()?;
     let refuses_gaps = damage::covers_gaps(&attempt.journal.run().goal);
-    let options = table::Options { refuses_gaps, ..table::Options::default() };
+    let ignores_case = demand::ignores_case(&attempt.journal.run().goal);
+    let options = table::Options { refuses_gaps, ignores_case, ..table::Options::default() };
     let mut database = Database::open(&attempt.journal.run().workspace, &files, &options)?;
     for (name, value) in attempt.results() {
         if let Value::Table(rows) = value {
@@ -300,8 +363,10 @@ fn open(attempt: &Attempt<'_>) -> Result<Database, Miss> {
 }
 
 async fn candidates(attempt: &Attempt<'_>, grammar: String, schema: String) -> Result<Vec<String>, Miss> {
+    let best = clause::best(&attempt.journal.run().goal).filter(|_| asks_for_few(&attempt.asked()));
+    let best = best.map_or_else(String::new, |best| format!("\nOf the rows that fit, this decides: {best}"));
     let text = format!(
-        "Tables (damaged rows are left out of them already):\n{schema}\n{}{}\nWrite the one SQLite query that gives exactly the result of this step: only the columns that are wanted, with the filters, grouping, order and rounding that the goal states for it; no LIMIT unless a number of rows is asked for.",
+        "Tables (damaged rows are left out of them already):\n{schema}\n{}{}{best}\nWrite the one SQLite query that gives exactly the result of this step: only the columns that are wanted, with the filters, grouping, order and rounding that the goal states for it; no LIMIT unless a number of rows is asked for.",
         attempt.failures(),
         attempt.asked(),
     );
@@ -328,6 +393,41 @@ async fn candidates(attempt: &Attempt<'_>, grammar: String, schema: String) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_tables_that_are_told_are_those_of_files() {
+        let mut database = Database::empty().unwrap();
+        let rows = Table { columns: vec!["n".into()], rows: vec![vec![json!(1)]] };
+        database.add("food_2025_10", "in/food-2025-10.csv", table::Loaded::from_values(rows)).unwrap();
+        let mut told = Table {
+            columns: ["kg", "of", "file"].map(str::to_owned).to_vec(),
+            rows: vec![
+                vec![json!(5), json!("food_2025_10"), json!("food.csv")],
+                vec![json!(2), json!("Other"), json!("october")],
+            ],
+        };
+        name_files(&mut told, &database);
+        let path = "in/food-2025-10.csv";
+        assert_eq!(told.rows[0][1..], [json!(path), json!(path)]);
+        assert_eq!(told.rows[1][1..], [json!("Other"), json!(path)], "there is only one file that it can be");
+        let mut value = Value::Table(told);
+        in_small_letters(&mut value);
+        assert!(matches!(&value, Value::Table(table) if table.rows[1][1] == "other"));
+    }
+
+    #[test]
+    fn names_that_nobody_said_are_made_up() {
+        let known = "visitors of each show, only for dr. kessler, in may";
+        for (sql, want) in [
+            ("SELECT 1 FROM t WHERE till = 'A'", true),
+            ("SELECT 1 FROM t WHERE name = 'Dr. Amara Kessler' AND state = 'open'", false),
+            ("SELECT 1 FROM t WHERE show IN ('Night Sky', 'Ice Age')", true),
+            ("SELECT 1 FROM t WHERE day >= '2024-05-01' AND day = '2024-05-31'", false),
+            ("SELECT name || ', ' || 'x' FROM t", false),
+        ] {
+            assert_eq!(names_unknown(sql, known), want, "{sql}");
+        }
+    }
 
     #[test]
     fn a_few_rows_are_told_from_all() {

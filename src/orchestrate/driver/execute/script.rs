@@ -44,6 +44,7 @@ pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
             attempt.tool("script", arguments.clone(), Record::Later).await.and_then(|output| fits(attempt, output));
         let result = result.and_then(|output| attempt.about(&names, &own, output));
         let result = result.and_then(|output| unchanged(attempt, &own, output));
+        let result = result.and_then(|output| uses_all(attempt, &at_hand, &own, output));
         attempt.record("script", arguments, &result, began);
         tried.push((code, result));
     }
@@ -57,6 +58,14 @@ fn unchanged(attempt: &Attempt<'_>, code: &str, output: Output) -> Result<Output
         Some(name) => Err(Error::Failed(format!(
             "`{name}` is changed after it was computed, and then printed as if it were not; give every amount a name of its own"
         ))),
+        None => Ok(output),
+    }
+}
+
+/// A result, unless the first try left out one of the tables and data that the step is to compute with.
+fn uses_all(attempt: &Attempt<'_>, at_hand: &AtHand, code: &str, output: Output) -> Result<Output, Error> {
+    match at_hand.unused(code).filter(|_| attempt.number == 1) {
+        Some(name) => Err(Error::Failed(format!("the program does not use `{name}`, which the result depends on"))),
         None => Ok(output),
     }
 }

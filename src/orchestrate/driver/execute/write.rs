@@ -128,7 +128,11 @@ async fn each(attempt: &Attempt<'_>, mut items: Vec<Item>) -> Result<Output, Mis
     let texts = items.iter().map(|item| Input { name: item.name.clone(), text: item.text.clone() }).collect();
     let Fitted { inputs: shown, notes } = attempt.digested(texts, attempt.room(), &attempt.step.task).await?;
     let call = |i: usize, round: u64| {
-        let again = if round == 0 { "" } else { "Use other words than the text above, and fewer.\n" };
+        let again = match round {
+            0 => "",
+            1 => "Use other words than the text above, and fewer.\n",
+            _ => "Use at most 15 words, and begin in another way than the text above.\n",
+        };
         // Without the goal: it speaks of all items, and small models then write about it.
         let asked = format!(
             "{}{again}Do this with the text above: {}.\n{}Give only the resulting text, in your own words.",
