@@ -7,13 +7,13 @@ use serde_json::json;
 
 use super::call::all;
 use super::inputs::Input;
+use super::judge::Judge;
 use super::{Attempt, Miss, passage, reduce};
-use crate::memory::rank;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::prompt::{Prompt, Segment};
-use crate::orchestrate::{clause, demand, ground, word};
+use crate::orchestrate::{clause, demand, word};
 use crate::tool::format::{self, Format};
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Message, Role};
@@ -27,9 +27,9 @@ const MIN_DOCUMENT_TOKENS: usize = 1200;
 /// How long reading documents may take before passages of them are chosen instead, in seconds.
 const READING_SECONDS: f64 = 30.0;
 
+/// What the model says in the end; what it reasoned before is for itself.
 #[derive(Debug, Clone, Deserialize)]
 struct Found {
-    reasoning: String,
     file: String,
     answer: String,
 }
@@ -73,8 +73,8 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let texts = named(&documents);
     let lines = passage::Lines::of(&texts);
     for (question, found) in plain.iter().zip(found) {
-        // Models quote well and name badly: where the words come from is looked up.
-        let source = lines.source(&format!("{} {}", found.answer, found.reasoning));
+        // Models name badly, and reason about what is not there: where the answer comes from is looked up.
+        let source = lines.source(&format!("{} {question}", found.answer));
         let (file, line) = source.map_or((found.file, None), |(file, line)| (file, Some(line)));
         rows.push(Row { question: (*question).clone(), answer: found.answer, file, line });
     }
@@ -91,17 +91,12 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 /// questions alone get more than one whose first answer has faults.
 async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&String]) -> Result<Vec<Found>, Miss> {
     let shown = shown(attempt, documents, questions).await?;
-    let known: Vec<String> = {
-        let documents = attempt.shown(documents, usize::MAX);
-        questions.iter().map(|question| format!("{documents} {question}")).collect()
-    };
-    let paragraphs = paragraphs(documents);
+    let judge = Judge::new(&named(documents));
     let mut found: Vec<Vec<Found>> = vec![Vec::new(); questions.len()];
     let mut cut_off = Miss::new("no answer was given", "");
     let first = attempt.width_of_each(N_CANDIDATES, questions.len());
     for width in [0..first, first..attempt.width(N_CANDIDATES)] {
-        let is_open =
-            |i: &usize| found[*i].iter().all(|found| n_faults(found, &known[*i], questions[*i], &paragraphs) > 0);
+        let is_open = |i: &usize| found[*i].iter().all(|found| judge.n_faults(&found.answer, questions[*i]) > 0);
         let open: Vec<usize> =
             (0..questions.len()).filter(is_open).flat_map(|i| width.clone().map(move |_| i)).collect();
         let calls = open.iter().zip(width.clone().cycle()).map(|(&i, candidate)| Call {
@@ -118,108 +113,11 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
             }
         }
     }
-    let best =
-        |((found, known), question): ((Vec<Found>, &String), &&String)| choose(found, known, question, &paragraphs);
-    found.into_iter().zip(&known).zip(questions).map(best).collect::<Option<Vec<Found>>>().ok_or(cut_off)
-}
-
-/// The candidate with the fewest faults; among equals the one that most agree with, and of those the first, which the
-/// greedy one is.
-fn choose(candidates: Vec<Found>, known: &str, question: &str, paragraphs: &[String]) -> Option<Found> {
-    let n_votes = |found: &Found| candidates.iter().filter(|other| agree(&other.answer, &found.answer)).count();
-    candidates
-        .iter()
-        .min_by_key(|found| (n_faults(found, known, question, paragraphs), std::cmp::Reverse(n_votes(found))))
-        .cloned()
-}
-
-/// Whether an answer is cut off, whether it speaks of something else than its question, which weighs more, and what of it
-/// stands in no source.
-fn n_faults(found: &Found, known: &str, question: &str, paragraphs: &[String]) -> usize {
-    let answer = &found.answer;
-    let is_cut = !answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
-    let n_beside = usize::from(is_beside(answer, question)) + usize::from(counts_nothing(answer, question));
-    let n_foreign = ground::foreign(answer, known).len();
-    usize::from(is_cut)
-        + 2 * n_beside
-        + n_foreign
-        + usize::from(n_foreign == 0 && is_misplaced(answer, question, paragraphs))
-}
-
-/// The paragraphs of documents, each with the heading that it stands under.
-fn paragraphs(documents: &[Input]) -> Vec<String> {
-    let of = |document: &Input| -> Vec<String> {
-        let mut heading = document.name.clone();
-        let mut found = Vec::new();
-        for paragraph in document.text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
-            if paragraph.lines().count() == 1 && !paragraph.ends_with(['.', '!', '?']) {
-                heading = paragraph.to_owned();
-            }
-            found.push(format!("{heading}\n{paragraph}"));
-        }
-        found
+    let best = |(mut found, question): (Vec<Found>, &&String)| {
+        let answers: Vec<&str> = found.iter().map(|found| found.answer.as_str()).collect();
+        judge.best(&answers, question).map(|best| found.swap_remove(best))
     };
-    documents.iter().flat_map(of).collect()
-}
-
-/// Whether an answer has a number that stands only where nothing is said of what the question is about.
-fn is_misplaced(answer: &str, question: &str, paragraphs: &[String]) -> bool {
-    let stems = |text: &str| -> std::collections::BTreeSet<String> {
-        rank::words(text).iter().map(|word| word::stem(word)).collect()
-    };
-    let numbers = |text: &str| -> Vec<String> {
-        let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
-        parts.map(str::to_owned).collect()
-    };
-    let (asked, own) = (stems(question), numbers(question));
-    let stands = |number: &String| {
-        let mut with = paragraphs.iter().filter(|paragraph| numbers(paragraph).contains(number)).peekable();
-        with.peek().is_none() || with.any(|paragraph| !stems(paragraph).is_disjoint(&asked))
-    };
-    numbers(answer).iter().filter(|number| !own.contains(number)).any(|number| !stands(number))
-}
-
-/// Whether a question asks how many there are of something and the answer has no number, or one of something else.
-fn counts_nothing(answer: &str, question: &str) -> bool {
-    /// Words after "how many" that say what is counted.
-    const MAX_NAME: usize = 2;
-    let asked: Vec<String> = word::words(question).collect();
-    let Some(at) = asked.windows(2).position(|pair| pair[0] == "how" && pair[1] == "many") else { return false };
-    let of: Vec<String> = asked[at + 2..].iter().take(MAX_NAME).map(|word| word::stem(word)).collect();
-    let said: Vec<String> = word::words(answer).collect();
-    let is_number = |word: &String| demand::number(word).is_some() || word.starts_with(|c: char| c.is_ascii_digit());
-    let is_named = said.iter().any(|word| of.contains(&word::stem(word)));
-    let is_none = ["no", "none", "nobody"].iter().any(|none| said.iter().any(|word| word == none));
-    (!said.iter().any(is_number) && !is_none)
-        || (!is_named && said.iter().any(|word| !is_number(word)) && said.len() < 4)
-}
-
-/// Whether a whole sentence has no word of the question that it is to answer.
-fn is_beside(answer: &str, question: &str) -> bool {
-    const MIN_WORDS: usize = 5;
-    let stems = |text: &str| -> std::collections::BTreeSet<String> {
-        rank::words(text).iter().map(|word| word::stem(word)).collect()
-    };
-    let asked = stems(question);
-    answer.split_whitespace().count() >= MIN_WORDS && asked.len() > 1 && stems(answer).is_disjoint(&asked)
-}
-
-/// Whether two answers say the same: yes or no, and the same figures, or one of them where one says more than the other.
-fn agree(one: &str, other: &str) -> bool {
-    let ((one, is_no), (other, is_other_no)) = (gist(one), gist(other));
-    let share = one.iter().any(|number| other.contains(number));
-    if one.is_empty() || other.is_empty() { one == other && is_no == is_other_no } else { share }
-}
-
-/// What an answer comes to: its numbers, and whether it says no.
-fn gist(answer: &str) -> (Vec<String>, bool) {
-    const NO: &[&str] = &["no", "not", "never", "forbidden", "cannot", "without"];
-    let words: Vec<String> = answer
-        .split(|c: char| !c.is_alphanumeric() && c != '.')
-        .map(|word| word.trim_matches('.').to_lowercase())
-        .collect();
-    let numbers = words.iter().filter(|word| word.chars().any(|c| c.is_ascii_digit())).cloned().collect();
-    (numbers, words.iter().any(|word| NO.contains(&word.as_str())))
+    found.into_iter().zip(questions).map(best).collect::<Option<Vec<Found>>>().ok_or(cut_off)
 }
 
 /// Answers as a list for readers, unless the file is one for machines or a table.
@@ -408,42 +306,5 @@ mod tests {
     fn questions_about_a_whole_are_told_from_those_about_a_part() {
         assert!(is_of_whole("Summarize the report.") && is_of_whole("What are the main points of the minutes?"));
         assert!(!is_of_whole("What is the main dish on Monday?"));
-    }
-
-    #[test]
-    fn answers_that_are_whole_and_grounded_and_agreed_on_win() {
-        let known = "Volunteers arrive 25 minutes before. Paid staff 10 minutes. No photographs in the east wing.";
-        for (answers, want) in [
-            (&["They arrive 25 minutes before and then they"][..], 0),
-            (&["They arrive 25 minutes before and then they", "They arrive 25 minutes before."], 1),
-            (&["They arrive 40 minutes before.", "They arrive 25 minutes before."], 1),
-            (&["They arrive 10 minutes before.", "It is 25 minutes.", "They come 25 minutes before."], 1),
-            (&["Yes, it is allowed.", "No, it is not.", "It is forbidden."], 1),
-            (&["It is 10.", "It is 25."], 0),
-            (&["It takes 10 days.", "It takes 25 days, or 10 euro.", "In 25 days."], 1),
-        ] {
-            let found = |answer: &&str| Found { reasoning: String::new(), file: "a".into(), answer: (*answer).into() };
-            let chosen = choose(
-                answers.iter().map(found).collect(),
-                known,
-                "How many minutes or days is it, and do they come?",
-                &[],
-            )
-            .unwrap();
-            assert_eq!(chosen.answer, answers[want]);
-        }
-        assert!(choose(Vec::new(), known, "", &[]).is_none());
-        let question = "Who looks after the water pump?";
-        let paragraphs =
-            ["Time\nGroup II: 22 weeks".to_owned(), "Copies\nFour of them are printed, in 2 colours.".to_owned()];
-        assert!(is_misplaced("It is 22 of them.", "How many printed copies are there?", &paragraphs));
-        assert!(!is_misplaced("It takes 22.", "How many weeks does it take?", &paragraphs));
-        assert!(!is_misplaced("In 2.", "In how many colours is it printed?", &paragraphs));
-        let copies = "How many printed copies do I need?";
-        assert!(counts_nothing("22 weeks", copies) && counts_nothing("It has to be bound.", copies));
-        assert!(!counts_nothing("four printed copies", copies) && !counts_nothing("4", copies));
-        assert!(!counts_nothing("You hand in four of them.", copies) && !counts_nothing("22 weeks", "How long is it?"));
-        assert!(is_beside("The board puts the lamps back on their hooks.", question));
-        assert!(!is_beside("The pump is looked after by Ada.", question) && !is_beside("Ada Dahl.", question));
     }
 }

@@ -12,6 +12,7 @@ mod digest;
 mod extract;
 mod inputs;
 mod items;
+mod judge;
 mod named;
 mod passage;
 mod person;

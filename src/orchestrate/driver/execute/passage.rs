@@ -123,9 +123,8 @@ fn ranking(passages: &[Passage<'_>], question: &str) -> Vec<usize> {
 }
 
 fn stems(text: &str) -> impl Iterator<Item = String> {
-    word::words(text)
-        .filter(|word| word.chars().count() > 2 && !COMMON.contains(&word.as_str()))
-        .map(|word| word::stem(&word))
+    let says = |word: &str| word.chars().count() > 2 || word.starts_with(|c: char| c.is_ascii_digit());
+    word::words(text).filter(move |word| says(word) && !COMMON.contains(&word.as_str())).map(|word| word::stem(&word))
 }
 
 #[cfg(test)]
@@ -157,6 +156,7 @@ mod tests {
         let source = |text: &str| lines.source(text);
         assert_eq!(source("Ada Dahl keeps the key."), Some(("b.md".to_owned(), 2)));
         assert_eq!(source("It is closed in August."), Some(("a.md".to_owned(), 4)));
+        assert_eq!(source("It is 9."), Some(("a.md".to_owned(), 3)), "figures are words");
         assert_eq!(source("Nothing."), None);
     }
 

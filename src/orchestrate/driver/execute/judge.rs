@@ -1,0 +1,160 @@
+//! Which of several answers to a question is the best, as far as code can tell: one that is whole, speaks of what was
+//! asked, and has its figures and names from where the documents speak of that.
+//!
+//! Must not know: how answers are made, the engine.
+
+use std::collections::BTreeSet;
+
+use crate::memory::rank;
+use crate::orchestrate::{demand, ground, word};
+
+/// What answers are held against.
+pub struct Judge {
+    documents: String,
+    /// Each with the heading that it stands under.
+    paragraphs: Vec<String>,
+}
+
+impl Judge {
+    /// Over documents, by name and text.
+    pub fn new(documents: &[(&str, &str)]) -> Self {
+        let whole = documents.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
+        Self {
+            documents: whole,
+            paragraphs: documents.iter().flat_map(|&(name, text)| paragraphs(name, text)).collect(),
+        }
+    }
+
+    /// The place of the answer with the fewest faults; among equals of the one that most agree with, and of those of the
+    /// first, which the greedy one is. `None` without any.
+    pub fn best(&self, answers: &[&str], question: &str) -> Option<usize> {
+        let n_votes = |i: usize| answers.iter().filter(|other| agree(other, answers[i])).count();
+        let n_faults = |i: usize| self.n_faults(answers[i], question);
+        (0..answers.len()).min_by_key(|&i| (n_faults(i), std::cmp::Reverse(n_votes(i))))
+    }
+
+    /// Whether an answer is cut off, whether it speaks of something else than its question, which weighs more, and what of
+    /// it stands in no source.
+    pub fn n_faults(&self, answer: &str, question: &str) -> usize {
+        let is_cut = !answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
+        let n_beside = usize::from(is_beside(answer, question)) + usize::from(counts_nothing(answer, question));
+        let of_question = ground::foreign(answer, question);
+        let foreign = ground::foreign(answer, &self.documents);
+        let n_foreign = foreign.iter().filter(|what| of_question.contains(what)).count();
+        let is_misplaced = n_foreign == 0 && self.is_misplaced(answer, question);
+        usize::from(is_cut) + 2 * n_beside + n_foreign + usize::from(is_misplaced)
+    }
+
+    /// Whether an answer has a number that stands only where nothing is said of what the question is about.
+    fn is_misplaced(&self, answer: &str, question: &str) -> bool {
+        let numbers = |text: &str| -> Vec<String> {
+            let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        let (asked, own) = (stems(question), numbers(question));
+        let stands = |number: &String| {
+            let mut with = self.paragraphs.iter().filter(|paragraph| numbers(paragraph).contains(number)).peekable();
+            with.peek().is_none() || with.any(|paragraph| !stems(paragraph).is_disjoint(&asked))
+        };
+        numbers(answer).iter().filter(|number| !own.contains(number)).any(|number| !stands(number))
+    }
+}
+
+fn paragraphs(name: &str, text: &str) -> Vec<String> {
+    let mut heading = name;
+    let mut found = Vec::new();
+    for paragraph in text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
+        if paragraph.lines().count() == 1 && !paragraph.ends_with(['.', '!', '?']) {
+            heading = paragraph;
+        }
+        found.push(format!("{heading}\n{paragraph}"));
+    }
+    found
+}
+
+fn stems(text: &str) -> BTreeSet<String> {
+    rank::words(text).iter().map(|word| word::stem(word)).collect()
+}
+
+/// Whether a question asks how many there are of something and the answer has no number, or one of something else.
+fn counts_nothing(answer: &str, question: &str) -> bool {
+    /// Words after "how many" that say what is counted.
+    const MAX_NAME: usize = 2;
+    let asked: Vec<String> = word::words(question).collect();
+    let Some(at) = asked.windows(2).position(|pair| pair[0] == "how" && pair[1] == "many") else { return false };
+    let of: Vec<String> = asked[at + 2..].iter().take(MAX_NAME).map(|word| word::stem(word)).collect();
+    let said: Vec<String> = word::words(answer).collect();
+    let is_number = |word: &String| demand::number(word).is_some() || word.starts_with(|c: char| c.is_ascii_digit());
+    let is_named = said.iter().any(|word| of.contains(&word::stem(word)));
+    let is_none = word::has(&said, &["no", "none", "nobody"]);
+    let is_of_other = !is_named && said.iter().any(|word| !is_number(word)) && said.len() < 4;
+    (!said.iter().any(is_number) && !is_none) || is_of_other
+}
+
+/// Whether a whole sentence has no word of the question that it is to answer.
+fn is_beside(answer: &str, question: &str) -> bool {
+    const MIN_WORDS: usize = 5;
+    let asked = stems(question);
+    answer.split_whitespace().count() >= MIN_WORDS && asked.len() > 1 && stems(answer).is_disjoint(&asked)
+}
+
+/// Whether two answers say the same: yes or no, and the same figures, or one of them where one says more than the other.
+fn agree(one: &str, other: &str) -> bool {
+    let ((one, is_no), (other, is_other_no)) = (gist(one), gist(other));
+    let share = one.iter().any(|number| other.contains(number));
+    if one.is_empty() || other.is_empty() { one == other && is_no == is_other_no } else { share }
+}
+
+/// What an answer comes to: its numbers, and whether it says no.
+fn gist(answer: &str) -> (Vec<String>, bool) {
+    const NO: &[&str] = &["no", "not", "never", "forbidden", "cannot", "without"];
+    let words: Vec<String> = answer
+        .split(|c: char| !c.is_alphanumeric() && c != '.')
+        .map(|word| word.trim_matches('.').to_lowercase())
+        .collect();
+    let numbers = words.iter().filter(|word| word.chars().any(|c| c.is_ascii_digit())).cloned().collect();
+    (numbers, words.iter().any(|word| NO.contains(&word.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_are_whole_and_grounded_and_agreed_on_win() {
+        let text = "Volunteers arrive 25 minutes before. Paid staff 10 minutes. No photographs in the east wing.";
+        let judge = Judge::new(&[("a.md", text)]);
+        let question = "How many minutes or days is it, and do they come?";
+        for (answers, want) in [
+            (&["They arrive 25 minutes before and then they"][..], 0),
+            (&["They arrive 25 minutes before and then they", "They arrive 25 minutes before."], 1),
+            (&["They arrive 40 minutes before.", "They arrive 25 minutes before."], 1),
+            (&["They arrive 10 minutes before.", "It is 25 minutes.", "They come 25 minutes before."], 1),
+            (&["Yes, it is allowed.", "No, it is not.", "It is forbidden."], 1),
+            (&["It is 10.", "It is 25."], 0),
+            (&["It takes 10 days.", "It takes 25 days, or 10 euro.", "In 25 days."], 1),
+        ] {
+            assert_eq!(judge.best(answers, question), Some(want), "{answers:?}");
+        }
+        assert_eq!(judge.best(&[], question), None);
+    }
+
+    #[test]
+    fn a_number_counts_where_the_documents_speak_of_the_question() {
+        let judge = Judge::new(&[("time.md", "Group II: 22 weeks"), ("copies.md", "Four are printed, in 2 colours.")]);
+        assert!(judge.is_misplaced("It is 22 of them.", "How many printed copies are there?"));
+        assert!(!judge.is_misplaced("It takes 22.", "How many weeks does it take?"));
+        assert!(!judge.is_misplaced("In 2.", "In how many colours is it printed?"));
+    }
+
+    #[test]
+    fn an_answer_speaks_of_what_was_asked() {
+        let copies = "How many printed copies do I need?";
+        assert!(counts_nothing("22 weeks", copies) && counts_nothing("It has to be bound.", copies));
+        assert!(!counts_nothing("four printed copies", copies) && !counts_nothing("4", copies));
+        assert!(!counts_nothing("You hand in four of them.", copies) && !counts_nothing("22 weeks", "How long is it?"));
+        let question = "Who looks after the water pump?";
+        assert!(is_beside("The board puts the lamps back on their hooks.", question));
+        assert!(!is_beside("The pump is looked after by Ada.", question) && !is_beside("Ada Dahl.", question));
+    }
+}
