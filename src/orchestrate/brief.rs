@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::word;
-use crate::tool::Workspace;
 use crate::tool::workspace::similar_names;
+use crate::tool::{Workspace, table};
 
 /// What the goal asks for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -287,14 +287,13 @@ fn part_by_words(before: &[String], named: Option<(usize, Part)>) -> Option<Part
         return Some(Part::Input);
     }
     // "they are all in …", "as listed in …".
-    let speaks = before.iter().rev().skip(1).take(3).any(|word| STANDS.contains(&word.as_str()));
-    if last == "in" && speaks {
+    let has_before = |words: &[&str]| before.iter().rev().skip(1).take(3).any(|word| words.contains(&word.as_str()));
+    if last == "in" && has_before(STANDS) {
         return Some(Part::Input);
     }
     let verb = (0..before.len()).rposition(|k| writes(before, k));
     let is_wanted = || before.iter().any(|word| WANTS.contains(&word.as_str()));
-    let is_said_of =
-        || before.iter().rev().skip(1).take(3).any(|word| ["it", "they", "that", "all"].contains(&&**word));
+    let is_said_of = || has_before(&["it", "they", "that", "all"]);
     if last == "in" && verb.is_none() {
         return Some(if is_wanted() && !is_said_of() { Part::Output } else { Part::Input });
     }
@@ -445,11 +444,16 @@ fn folders(goal: &str) -> Vec<String> {
         let like_a_name = named.len() > 2 && named.chars().all(|c| c.is_ascii_alphanumeric() || "_-/".contains(c));
         let followed = words.get(i + 1).is_some_and(|word| word == "folder" || word == "directory");
         let known = folders.iter().any(|folder| folder == named);
-        if (followed || (announced && stands_alone(i))) && like_a_name && !NOT_FOLDERS.contains(&named) && !known {
+        if (followed || (announced && stands_alone(i))) && like_a_name && is_folder(named) && !known {
             folders.push(named.to_owned());
         }
     }
     folders
+}
+
+/// Whether a word that follows a preposition can name a folder.
+fn is_folder(word: &str) -> bool {
+    !NOT_FOLDERS.contains(&word) && !table::MONTHS.contains(&word)
 }
 
 /// Whether a goal puts something into a folder, and does not only speak of what is in it.
@@ -509,18 +513,6 @@ const NOT_FOLDERS: &[&str] = &[
     "table",
     "form",
     "both",
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
 ];
 
 /// What the goal asks for and the workspace lacks. `written` are the paths that the run wrote.

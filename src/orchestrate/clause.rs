@@ -5,7 +5,7 @@
 //! sees the demands on its own result and what holds for all.
 //! Must not know: the engine, plans, the workspace.
 
-use super::word;
+use super::word::{self, plain};
 
 /// Verbs that begin a demand of their own after "and", "then" or a comma.
 const COMMANDS: &[&str] = &[
@@ -273,19 +273,16 @@ fn is_of_list(text: &str, words: &[(usize, &str)], i: usize) -> bool {
 
 fn is_told(words: &[(usize, &str)]) -> bool {
     let fillers = ["and", "then", "also", "please", "finally", "just"];
-    let mut plain = words.iter().map(|(_, word)| plain(word)).filter(|word| !fillers.contains(&word.as_str()));
-    let (first, second) = (plain.next().unwrap_or_default(), plain.next().unwrap_or_default());
-    let text = words.iter().map(|(_, word)| self::plain(word)).collect::<Vec<_>>().join(" ");
+    let words: Vec<String> = words.iter().map(|(_, word)| plain(word)).collect();
+    let text = words.join(" ");
     if WISHES.iter().any(|wish| text.contains(wish)) {
         return true;
     }
+    let mut words = words.into_iter().filter(|word| !fillers.contains(&word.as_str()));
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let is_to_me = TELLS_ME.contains(&first.as_str()) && ["me", "us"].contains(&second.as_str());
     let reports = first == "report" && ["the", "how", "which", "what"].contains(&second.as_str());
     is_to_me || reports || TELLS.contains(&first.as_str()) || QUESTIONS.contains(&first.as_str())
-}
-
-fn plain(word: &str) -> String {
-    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::word;
+use super::word::{self, plain};
 
 /// Words that announce what is to be mentioned.
 const MENTIONS: &[&str] =
@@ -26,7 +26,7 @@ pub struct Content {
 
 impl Content {
     /// What a goal's words demand; `inputs` are names and texts.
-    pub fn read(asked: &str, inputs: &[(String, String)]) -> Self {
+    pub fn read(asked: &str, inputs: &[(&str, &str)]) -> Self {
         let mut content = Self { banned: banned(asked), ..Self::default() };
         for sentence in word::sentences(asked) {
             let words: Vec<String> = sentence.iter().map(|word| plain(word)).collect();
@@ -87,8 +87,8 @@ fn facts(text: &str, wanted: &BTreeSet<String>) -> Vec<(String, String)> {
         let value = value.split('(').next().unwrap_or_default().split(". ").next().unwrap_or_default().trim();
         let is_wanted = key.split_whitespace().count() <= MAX_KEY && !stems(key).is_disjoint(wanted);
         let is_part = |c: char| c.is_ascii_digit() || c == ',' || c == '.';
-        let figure = value.split(|c: char| !is_part(c)).map(|part| part.trim_matches([',', '.']).replace(',', ""));
-        let figure = figure.into_iter().find(|part| part.chars().any(|c| c.is_ascii_digit()))?;
+        let mut figures = value.split(|c: char| !is_part(c)).map(|part| part.trim_matches([',', '.']).replace(',', ""));
+        let figure = figures.find(|part| part.chars().any(|c| c.is_ascii_digit()))?;
         is_wanted.then(|| (format!("{key}: {value}"), figure))
     };
     text.lines().filter_map(fact).collect()
@@ -110,10 +110,6 @@ fn banned(asked: &str) -> Vec<String> {
     banned
 }
 
-fn plain(word: &str) -> String {
-    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
-}
-
 fn stems(text: &str) -> BTreeSet<String> {
     let words = word::words(text).filter(|word| word.chars().count() > 2 && !EMPTY.contains(&word.as_str()));
     words.map(|word| word::stem(&word)).collect()
@@ -128,7 +124,7 @@ mod tests {
         let source = "# Fair\n- date: 7 May\n- guests: 412 (last year 365)\n- raised: 1,860 euros. It is for a roof\n- place: a meadow, plot 9\n";
         let asked = "Write a letter. Mention the date, the number of guests and the sum we raised; it is signed by Ada, \
                      without exclamation marks and without the word \"great\".";
-        let content = Content::read(asked, &[("f.md".into(), source.into())]);
+        let content = Content::read(asked, &[("f.md", source)]);
         assert_eq!(
             content.in_words(),
             "It mentions: date: 7 May; guests: 412; raised: 1,860 euros.\nIts last line is the name Ada.\nIt does not have: !  great\n"

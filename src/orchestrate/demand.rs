@@ -64,7 +64,7 @@ const MAX_LISTED_WORDS: usize = 40;
 
 /// Demands that stand in the task of a step, and words listed in an input that the task or goal says have
 /// to appear. `inputs` are names and texts.
-pub fn read(task: &str, goal: &str, inputs: &[(String, String)]) -> Demand {
+pub fn read(task: &str, goal: &str, inputs: &[(&str, &str)]) -> Demand {
     let words: Vec<String> = words(task).collect();
     let mut counts = Vec::new();
     for (i, pair) in words.windows(2).enumerate() {
@@ -217,7 +217,7 @@ fn bound(before: &str, unit: Unit) -> Bound {
 }
 
 /// Words of an input that is a mere list, if task or goal says that its words have to appear.
-fn listed_words(task: &str, goal: &str, inputs: &[(String, String)]) -> Vec<String> {
+fn listed_words(task: &str, goal: &str, inputs: &[(&str, &str)]) -> Vec<String> {
     let all = format!("{task} {goal}").to_lowercase();
     let speaks = ["words", "terms", "keywords", "names"].iter().any(|word| all.contains(word));
     let of_all = ["each", "all", "every", "contain", "include", "appear", "using the", "with the"]
@@ -435,7 +435,7 @@ mod tests {
 
     #[test]
     fn listed_words_have_to_appear() {
-        let inputs = [("w.txt".to_owned(), "moon\n- river\n".to_owned())];
+        let inputs = [("w.txt", "moon\n- river\n")];
         let demand = read("a story with all the words", "", &inputs);
         assert_eq!(demand.faults("The Moon rose."), ["these words are missing: river"]);
         assert!(read("a story", "about a river", &inputs).is_empty());

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::brief::Brief;
-use super::{damage, substitute, word};
+use super::{damage, demand, substitute, word};
 use crate::tool::table::{self, ColumnType};
 use crate::tool::workspace::{Entry, Ignored};
 use crate::tool::{Error, Workspace};
@@ -30,6 +30,9 @@ pub struct Survey {
     pub texts: Vec<String>,
     /// What a step can be repeated over: `file in notes`, `line of list.txt`.
     pub items: Vec<String>,
+    /// Files that could be taken for one that is meant: which one that is, is decided by names and contents, not by the
+    /// model.
+    pub rivals: Vec<String>,
 }
 
 /// Files described one by one; beyond it they are only counted.
@@ -47,13 +50,22 @@ const MAX_CHARS: usize = 6000;
 /// A file with more lines is no list of items.
 const MAX_LIST_LINES: usize = 100;
 
+/// How tables are read for a goal.
+pub fn options(goal: &str) -> table::Options {
+    table::Options {
+        refuses_gaps: damage::covers_gaps(goal),
+        ignores_case: demand::ignores_case(goal),
+        ..table::Options::default()
+    }
+}
+
 /// Looks at every file of the workspace.
 ///
 /// # Errors
 /// As [`Workspace::list`].
 pub fn survey(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Survey, Error> {
     let entries = relevant(workspace, brief, goal)?;
-    let options = table::Options { refuses_gaps: damage::covers_gaps(goal), ..table::Options::default() };
+    let options = options(goal);
     let mut found = Survey::default();
     let mut per_folder: BTreeMap<String, usize> = BTreeMap::new();
     let mut lines = Vec::new();
@@ -98,7 +110,10 @@ pub fn survey(workspace: &Workspace, brief: &Brief, goal: &str) -> Result<Survey
     if found.paths.len() > 1 && found.paths.iter().any(|path| !path.contains('/')) {
         found.items.push("file in .".to_owned());
     }
-    found.text = text(&lines, found.paths.len(), workspace, (brief, goal));
+    let meant = |path: &String| (path.clone(), substitute::candidates(workspace, path, goal));
+    let meant: Vec<(String, Vec<String>)> = brief.missing.iter().map(meant).collect();
+    found.text = text(&lines, found.paths.len(), &meant);
+    found.rivals = rivals(workspace, brief, meant);
     Ok(found)
 }
 
@@ -126,7 +141,15 @@ fn words(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn text(lines: &[String], n_files: usize, workspace: &Workspace, (brief, goal): (&Brief, &str)) -> String {
+/// Files that could be taken for one that is meant and are not: those that are less like a missing one than another, and
+/// copies, kept for the record, of one that the goal names. `meant` has for every missing file those that it can be.
+fn rivals(workspace: &Workspace, brief: &Brief, meant: Vec<(String, Vec<String>)>) -> Vec<String> {
+    let similar = meant.into_iter().flat_map(|(_, files)| files.into_iter().skip(1));
+    let copies = brief.named.iter().flat_map(|path| workspace.similar(path)).filter(|path| substitute::is_past(path));
+    similar.chain(copies).filter(|path| !brief.named.contains(path)).collect()
+}
+
+fn text(lines: &[String], n_files: usize, meant: &[(String, Vec<String>)]) -> String {
     let mut text = String::new();
     let mut n_shown = 0;
     for line in lines {
@@ -142,8 +165,7 @@ fn text(lines: &[String], n_files: usize, workspace: &Workspace, (brief, goal): 
     } else if n_shown < n_files {
         text.push_str(&format!("… and {} more files\n", n_files - n_shown));
     }
-    for path in &brief.missing {
-        let similar = substitute::candidates(workspace, path, goal);
+    for (path, similar) in meant {
         if similar.is_empty() {
             text.push_str(&format!("There is no file {path}.\n"));
         } else {
@@ -183,9 +205,9 @@ pub fn holds_table(path: &str) -> bool {
     )
 }
 
-/// Whether a file is a table: by its name, or by what it holds.
-pub fn is_table(workspace: &Workspace, path: &str) -> bool {
-    holds_table(path) || table::peek(workspace, path).is_ok_and(|peek| is_clear(path, &peek))
+/// Whether a file in which `peek` was found is a table: by its name, or by what it holds.
+pub fn is_table(path: &str, peek: &table::Peek) -> bool {
+    holds_table(path) || is_clear(path, peek)
 }
 
 /// Whether what was taken for a table in a text file is none by chance: it has a header of names, and figures or dates.
@@ -213,20 +235,23 @@ fn is_list(path: &str) -> bool {
 }
 
 fn describe(workspace: &Workspace, path: &str, bytes: u64, options: &table::Options) -> (Kind, String) {
-    if let Some(data) = nested_data(workspace, path) {
+    let text = || workspace.read_text(path).ok();
+    let json: Option<Json> =
+        (extension(path) == "json").then(text).flatten().and_then(|text| serde_json::from_str(&text).ok());
+    if let Some(data) = json.as_ref().filter(|json| is_nested(json)) {
         let shown = format!("- {path}: data: {}", clip(&one_line(&data.to_string()), MAX_DATA_CHARS));
         return (Kind::Text { n_lines: 1 }, shown);
     }
     let tables = table::load_all(workspace, path, options).unwrap_or_default();
     let mut peeks = tables.iter().map(|(name, loaded)| (name, loaded.peek()));
     if let Some((_, first)) = peeks.next()
-        && (holds_table(path) || is_clear(path, &first))
+        && is_table(path, &first)
     {
         let mut shown = describe_table(path, &first);
         for (name, peek) in peeks.take(MAX_TABLES) {
             shown.push_str(&describe_table(&format!("in it {name}"), &peek).replacen("- ", "\n    ", 1));
         }
-        let beside = beside(workspace, path);
+        let beside = json.and_then(beside);
         if let Some(beside) = &beside {
             shown.push_str(&format!("\n    beside it: {}", clip(&one_line(&beside.to_string()), MAX_DATA_CHARS)));
         }
@@ -248,26 +273,21 @@ fn describe(workspace: &Workspace, path: &str, bytes: u64, options: &table::Opti
     }
 }
 
-/// The data of a JSON file that is no table: an object in which single values and further objects stand side by side, and
-/// no list of objects.
-pub fn nested_data(workspace: &Workspace, path: &str) -> Option<Json> {
-    if extension(path) != "json" {
-        return None;
-    }
-    let json: Json = serde_json::from_str(&workspace.read_text(path).ok()?).ok()?;
-    let fields = json.as_object()?;
+/// Whether the data of a JSON file is no table: an object in which single values and further objects stand side by side,
+/// and no list of objects.
+pub fn is_nested(json: &Json) -> bool {
+    let Some(fields) = json.as_object() else { return false };
     let is_list = table::is_list_of_objects;
     let has_list = fields
         .values()
         .any(|value| is_list(value) || value.as_object().is_some_and(|inner| inner.values().any(is_list)));
     let is_mixed = fields.values().any(Json::is_object) && !fields.values().all(Json::is_object);
-    (is_mixed && !has_list).then_some(json)
+    is_mixed && !has_list
 }
 
-/// What a JSON file holds beside its lists of objects, if that is more than single values.
-fn beside(workspace: &Workspace, path: &str) -> Option<Json> {
-    let text = workspace.read_text(path).ok().filter(|_| extension(path) == "json")?;
-    let Json::Object(mut members) = serde_json::from_str(&text).ok()? else { return None };
+/// What the data of a JSON file has beside its lists of objects, if that is more than single values.
+fn beside(json: Json) -> Option<Json> {
+    let Json::Object(mut members) = json else { return None };
     let is_list = table::is_list_of_objects;
     let has_list = members.values().any(is_list);
     members.retain(|_, value| !is_list(value));

@@ -29,6 +29,11 @@ pub fn sentences(text: &str) -> Vec<Vec<&str>> {
     sentences
 }
 
+/// A word in small letters without its marks.
+pub fn plain(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+}
+
 /// Whether a word marks an item of a list, as `2)`, `b.` or a dash do.
 pub fn is_marker(word: &str) -> bool {
     let bare = word.trim_start_matches('(').trim_end_matches([')', '.', ':']);

@@ -76,8 +76,7 @@ pub async fn compact(journal: &Journal, state: &mut State) {
     let replies = execute::all(journal.run().mind.as_ref(), calls).await;
     let mut events = Vec::new();
     for (step, reply) in steps.iter().zip(replies) {
-        let value = step.output.as_ref().map_or(Value::Text(String::new()), |output| output.value.clone());
-        let text = match reply {
+        let said = match reply {
             Ok(reply) => {
                 let (usage, text) = (reply.usage, reply.text.trim().to_owned());
                 let purpose = "compact".to_owned();
@@ -87,7 +86,8 @@ pub async fn compact(journal: &Journal, state: &mut State) {
             Err(_) => String::new(),
         };
         // Without a summary, the beginning stands for the whole.
-        let text = if text.is_empty() { value } else { Value::Text(text) }.preview(SUMMARY);
+        let beginning = || step.output.as_ref().map_or(String::new(), |output| output.value.preview(SUMMARY));
+        let text = if said.is_empty() { beginning() } else { Value::Text(said).preview(SUMMARY) };
         events.push(Event::Compacted { step: step.step.id, text });
     }
     for event in events {

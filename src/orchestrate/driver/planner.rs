@@ -6,14 +6,14 @@ use super::mind::{self, Call, Mind, Reply};
 use super::{Journal, Run, compact, permission};
 use crate::orchestrate::brief::{self, Brief, Deliverable};
 use crate::orchestrate::event::Event;
-use crate::orchestrate::machine::{Phase, State};
+use crate::orchestrate::machine::{Phase, State, StepState};
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::{self, MAX_STEPS, Sketch, Step};
 use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::score::Menu;
 use crate::orchestrate::survey::{Survey, survey};
 use crate::orchestrate::word::words;
-use crate::orchestrate::{clause, damage, substitute};
+use crate::orchestrate::{clause, damage};
 use crate::tool::{self, Registry, Value, Workspace};
 use crate::types::{Grammar, Message, Role, Sampling, StepId};
 
@@ -74,7 +74,7 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
         Ok(found) if round == 0 && is_of_general_knowledge(&found, &brief, &run.goal) => {
             return journal.emit(Event::Planned { round, steps: Vec::new() });
         }
-        Ok(found) => without_rivals(found, &run.workspace, (&brief, &run.goal)),
+        Ok(found) => without_rivals(found),
         Err(error) => return journal.emit(Event::PlanFailed { error: error.to_string() }),
     };
     let made = make(journal, state, &found, &brief, round).await;
@@ -89,11 +89,10 @@ pub async fn plan(journal: &Journal, state: &State, round: u32) {
 /// that, and what is written already is not written again.
 fn for_items_set_aside(state: &State) -> Option<Vec<Step>> {
     let missing: Vec<&str> = state.unmet.iter().flatten().map(|unmet| unmet.path.as_str()).collect();
-    let lacks = |path: &String| missing.contains(&path.as_str());
-    let again: Vec<&Step> =
-        state.steps.iter().filter(|step| step.set_aside().iter().any(lacks)).map(|step| &step.step).collect();
-    let n_lacking: usize = state.steps.iter().map(|step| step.set_aside().into_iter().filter(lacks).count()).sum();
-    let is_all = !again.is_empty() && n_lacking == missing.len() && !state.has_failures();
+    let n_lacking = |step: &StepState| step.set_aside().iter().filter(|path| missing.contains(&path.as_str())).count();
+    let again = state.steps.iter().map(|step| (&step.step, n_lacking(step))).filter(|(_, n_lacking)| *n_lacking > 0);
+    let (again, n_lacking): (Vec<&Step>, Vec<usize>) = again.unzip();
+    let is_all = !again.is_empty() && n_lacking.iter().sum::<usize>() == missing.len() && !state.has_failures();
     let first = state.next_id().0;
     is_all.then(|| (first..).zip(again).map(|(id, step)| Step { id: StepId(id), ..step.clone() }).collect())
 }
@@ -105,16 +104,10 @@ fn is_of_general_knowledge(found: &Survey, brief: &Brief, goal: &str) -> bool {
     !is_of_files && goal.contains('?') && !brief::speaks_of(goal, &found.text)
 }
 
-/// What was found, without the files that could be taken in place of a missing one but are less like it than another:
-/// which one is meant is decided by the names, not by the model.
-fn without_rivals(mut found: Survey, workspace: &Workspace, (brief, goal): (&Brief, &str)) -> Survey {
-    let similar =
-        brief.missing.iter().flat_map(|path| substitute::candidates(workspace, path, goal).into_iter().skip(1));
-    // Nor copies of a file that the goal names, kept for the record.
-    let copies = brief.named.iter().flat_map(|path| workspace.similar(path)).filter(|path| substitute::is_past(path));
-    let rivals: Vec<String> = similar.chain(copies).filter(|path| !brief.named.contains(path)).collect();
-    found.tables.retain(|path| !rivals.contains(path));
-    found.texts.retain(|path| !rivals.contains(path));
+/// What was found, without the files that could be taken for one that is meant.
+fn without_rivals(mut found: Survey) -> Survey {
+    found.tables.retain(|path| !found.rivals.contains(path));
+    found.texts.retain(|path| !found.rivals.contains(path));
     found
 }
 
@@ -280,7 +273,7 @@ pub fn preview(workspace: &Workspace, registry: &Registry, goal: &str) -> Result
     let entries = workspace.list("", None)?;
     let paths: Vec<String> = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path).collect();
     let brief = brief::read(goal, &paths);
-    let found = without_rivals(survey(workspace, &brief, goal)?, workspace, (&brief, goal));
+    let found = without_rivals(survey(workspace, &brief, goal)?);
     let is_of_general_knowledge = is_of_general_knowledge(&found, &brief, goal);
     let outputs: Vec<String> = brief.write.iter().map(|wanted| wanted.path.clone()).collect();
     let grammar = menu(registry, &found, &brief, goal, &outputs).grammar();

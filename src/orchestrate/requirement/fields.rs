@@ -1,6 +1,7 @@
 //! The fields that a goal wants every row to have: read from its words, checked, and chosen where it is clear which are
 //! meant.
 
+use crate::orchestrate::word::plain;
 use crate::tool::Table;
 
 /// Words that announce names of fields, and those before them by which the result is meant and not what it is made from.
@@ -20,7 +21,6 @@ impl Fields {
     /// The fields that a goal's words ask for: "with the columns a, b (a number) and c".
     pub fn read(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let plain = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         let listed = (1..words.len()).filter(|&i| FIELDS.contains(&plain(words[i]).as_str())).find_map(|i| {
             let before: Vec<String> = words[i.saturating_sub(MAX_BETWEEN)..i].iter().map(|word| plain(word)).collect();
             let has = |wanted: &[&str]| before.iter().any(|word| wanted.contains(&word.as_str()));

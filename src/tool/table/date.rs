@@ -102,23 +102,25 @@ fn clock(time: &str) -> Option<String> {
     Some(format!(" {:02}:{rest}", hour % 12 + if afternoon { 12 } else { 0 }))
 }
 
+/// The months in small letters.
+pub const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
 fn month(name: &str) -> Option<u8> {
-    const NAMES: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let name = name.to_ascii_lowercase();
     let found =
-        NAMES.iter().position(|full| *full == name || full[..3] == name || name == "sept" && *full == "september")?;
+        MONTHS.iter().position(|full| *full == name || full[..3] == name || name == "sept" && *full == "september")?;
     u8::try_from(found + 1).ok()
 }

@@ -26,6 +26,10 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Raw, Error> {
         }
         Err(error) => return Err(Error::Arguments(format!("{path} is not valid JSON: {error}"))),
     };
+    of_value(path, value)
+}
+
+fn of_value(path: &str, value: Json) -> Result<Raw, Error> {
     match value {
         Json::Array(items) => {
             Ok(from_items(items.into_iter().enumerate().map(|(idx, item)| (idx + 1, item)).collect()))
@@ -38,18 +42,19 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Raw, Error> {
 /// All tables in a JSON text: that of [`parse`] under the name of the file, or each of several under the name of its key;
 /// and a list of objects inside of rows as a table of its own, whose rows repeat the single values of the row around them.
 pub(super) fn parse_all(path: &str, text: &str) -> Result<Vec<(String, Raw)>, Error> {
-    let value: Option<Json> = serde_json::from_str(text).ok();
-    let lists = value.as_ref().map(lists).unwrap_or_default();
+    let Ok(value) = serde_json::from_str::<Json>(text) else {
+        return Ok(vec![(super::stem(path).to_owned(), parse(path, text)?)]);
+    };
     let numbered = |items: &[Json]| items.iter().cloned().enumerate().map(|(idx, item)| (idx + 1, item)).collect();
+    let lists = lists(&value);
+    let inner: Vec<(String, Vec<Json>)> = lists.iter().flat_map(|(_, items)| inner_lists(items)).collect();
     let mut tables = match lists.as_slice() {
-        [] | [_] => vec![(super::stem(path).to_owned(), parse(path, text)?)],
+        [] | [_] => vec![(super::stem(path).to_owned(), of_value(path, value)?)],
         several => several.iter().map(|(name, items)| ((*name).to_owned(), from_items(numbered(items)))).collect(),
     };
-    for (_, items) in lists {
-        for (name, inner) in inner_lists(items) {
-            if !tables.iter().any(|(known, _)| *known == name) {
-                tables.push((name, from_items(numbered(&inner))));
-            }
+    for (name, rows) in inner {
+        if !tables.iter().any(|(known, _)| *known == name) {
+            tables.push((name, from_items(numbered(&rows))));
         }
     }
     Ok(tables)

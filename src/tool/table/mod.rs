@@ -17,6 +17,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub use date::MONTHS;
 pub use json::is_list_of_objects;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -163,7 +164,10 @@ pub fn load_all(workspace: &Workspace, path: &str, options: &Options) -> Result<
     let (text, note) = workspace::decode(path, &bytes)?;
     drop(bytes);
     if path.to_ascii_lowercase().ends_with(".json") && !text.trim().is_empty() {
-        let tables = json::parse_all(path, &text)?;
+        let mut tables = json::parse_all(path, &text)?;
+        if let Some((_, first)) = tables.first_mut() {
+            first.notes.splice(0..0, note);
+        }
         return tables.into_iter().map(|(name, raw)| Ok((name, finished(path, raw, options)?))).collect();
     }
     let mut loaded = read(path, text, options)?;

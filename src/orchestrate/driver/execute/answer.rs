@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::call::all;
-use super::inputs::Input;
+use super::inputs::{Input, named};
 use super::judge::Judge;
 use super::{Attempt, Miss, passage, reduce};
 use crate::orchestrate::driver::mind::Call;
@@ -291,11 +291,6 @@ fn is_of_whole(question: &str) -> bool {
         ["summar", "overview", "the gist", "main point", "key point", "main topic", "main theme", "main idea"];
     let question = question.to_lowercase();
     phrases.iter().any(|phrase| question.contains(phrase))
-}
-
-/// Names and texts.
-fn named(documents: &[Input]) -> Vec<(&str, &str)> {
-    documents.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use super::call::{Record, all};
-use super::items::Item;
+use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::prompt::Segment;
@@ -28,7 +28,7 @@ pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     if let Some(items) = attempt.items()? {
         return over_items(attempt, items, pinned.as_ref()).await;
     }
-    let arguments = bind(attempt, &[(None, String::new())], pinned.as_ref()).await?.remove(0)?;
+    let arguments = bind(attempt, &[(None, "")], pinned.as_ref()).await?.remove(0)?;
     let mut outputs = Vec::new();
     for (path, arguments) in per_source(arguments, pinned.as_ref()) {
         outputs.push((path, run(attempt, arguments).await?));
@@ -38,20 +38,20 @@ pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 
 /// Calls the tool for every item. An item whose call failed gets other arguments, with the error in view; what fails again
 /// is set aside and named, unless that is all.
-async fn over_items(attempt: &Attempt<'_>, items: Vec<Item>, pinned: Option<&Pinned>) -> Result<Output, Miss> {
-    let mut open: Vec<(Option<&Item>, String)> = items.iter().map(|item| (Some(item), String::new())).collect();
+async fn over_items(attempt: &Attempt<'_>, items: Vec<Input>, pinned: Option<&Pinned>) -> Result<Output, Miss> {
+    let mut open: Vec<(&Input, String)> = items.iter().map(|item| (item, String::new())).collect();
     let (mut outputs, mut missed) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let bound = bind(attempt, &open, pinned).await?;
+        let of_items: Vec<(Option<&Input>, &str)> = open.iter().map(|(item, miss)| (Some(*item), &**miss)).collect();
+        let bound = bind(attempt, &of_items, pinned).await?;
         let mut calls = Vec::new();
         missed.clear();
-        for ((item, _), arguments) in std::mem::take(&mut open).into_iter().zip(bound) {
-            match (item, arguments) {
-                (Some(item), Ok(arguments)) => {
-                    calls.extend(per_source(arguments, pinned).into_iter().map(|(_, arguments)| (item, arguments)));
+        for ((item, _), arguments) in open.iter().zip(bound) {
+            match arguments {
+                Ok(arguments) => {
+                    calls.extend(per_source(arguments, pinned).into_iter().map(|(_, arguments)| (*item, arguments)));
                 }
-                (item, Err(miss)) => missed.push((item, miss)),
-                (None, _) => {}
+                Err(miss) => missed.push((*item, miss)),
             }
         }
         if attempt.tool == "append_file" {
@@ -60,7 +60,7 @@ async fn over_items(attempt: &Attempt<'_>, items: Vec<Item>, pinned: Option<&Pin
         for (item, arguments) in calls {
             match run(attempt, arguments).await {
                 Ok(output) => outputs.push((item.name.clone(), output)),
-                Err(miss) => missed.push((Some(item), miss)),
+                Err(miss) => missed.push((item, miss)),
             }
         }
         if missed.is_empty() {
@@ -73,8 +73,7 @@ async fn over_items(attempt: &Attempt<'_>, items: Vec<Item>, pinned: Option<&Pin
         _ => {}
     }
     let mut output = joined(outputs);
-    let name = |item: Option<&Item>| item.map_or(String::new(), |item| item.name.clone());
-    output.notes.extend(missed.into_iter().map(|(item, miss)| format!("{} was set aside: {}", name(item), miss.error)));
+    output.notes.extend(missed.into_iter().map(|(item, miss)| format!("{} was set aside: {}", item.name, miss.error)));
     Ok(output)
 }
 
@@ -166,8 +165,8 @@ fn listed(asked: &str) -> String {
 }
 
 /// Texts for the same file as one: each call alone would add to the file as it is now, and the last would win.
-fn merged(calls: Vec<(&Item, Json)>) -> Vec<(&Item, Json)> {
-    let mut merged: Vec<(&Item, Json)> = Vec::new();
+fn merged(calls: Vec<(&Input, Json)>) -> Vec<(&Input, Json)> {
+    let mut merged: Vec<(&Input, Json)> = Vec::new();
     for (item, arguments) in calls {
         let known = merged.iter_mut().find(|(_, known)| known["path"] == arguments["path"]);
         match (known, arguments["content"].as_str()) {
@@ -197,7 +196,7 @@ fn joined(outputs: Vec<(String, Output)>) -> Output {
 /// came to, if there was one.
 async fn bind(
     attempt: &Attempt<'_>,
-    items: &[(Option<&Item>, String)],
+    items: &[(Option<&Input>, &str)],
     pinned: Option<&Pinned>,
 ) -> Result<Vec<Result<Json, Miss>>, Miss> {
     let run = attempt.journal.run();

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::call::best_of_rounds;
-use super::inputs::Input;
+use super::inputs::{Input, named};
 use super::{Attempt, Miss, passage};
 use crate::orchestrate::driver::mind::{Call, Reply};
 use crate::orchestrate::ground;
@@ -119,9 +119,8 @@ impl Attempt<'_> {
     /// The passages of the inputs that speak most of the task.
     fn passages(&self, inputs: &[Input], room: usize, task: &str) -> Fitted {
         let mind = &self.journal.run().mind;
-        let named: Vec<(&str, &str)> = inputs.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect();
-        let budget = mind.n_readable(self.time_for_reading().as_secs_f64()).clamp(room.min(1000), room);
-        let text = passage::choose(&named, &[task], budget, |text| mind.count(text));
+        let budget = self.n_readable().clamp(room.min(1000), room);
+        let text = passage::choose(&named(inputs), &[task], budget, |text| mind.count(text));
         let name = "the passages that speak of it".to_owned();
         let note = "there was no time to read all of the documents; passages that speak of the task were chosen";
         Fitted { inputs: vec![Input { name, text }], notes: vec![note.into()] }
@@ -129,13 +128,15 @@ impl Attempt<'_> {
 
     /// Whether so many tokens can be read in the time that is there for it.
     pub fn can_read(&self, n_tokens: usize) -> bool {
-        self.journal.run().mind.n_readable(self.time_for_reading().as_secs_f64()) >= n_tokens
+        self.n_readable() >= n_tokens
     }
 
-    fn time_for_reading(&self) -> Duration {
+    /// Tokens that can be read in that time.
+    fn n_readable(&self) -> usize {
         const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
+        let run = self.journal.run();
         let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now()) / TIME_SHARE;
-        self.journal.run().budget.deadline().map_or(UNLIMITED, left)
+        run.mind.n_readable(run.budget.deadline().map_or(UNLIMITED, left).as_secs_f64())
     }
 
     fn n_tokens(&self, inputs: &[Input]) -> usize {

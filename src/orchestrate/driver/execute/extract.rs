@@ -6,7 +6,6 @@ use serde_json::{Value as Json, json};
 use super::call::best_of_rounds;
 use super::digest::Fitted;
 use super::inputs::Input;
-use super::items::Item;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::{Call, Reply};
 use crate::orchestrate::machine::TRIES;
@@ -25,7 +24,7 @@ const OWN: &[&str] = &["file", "filename", "file name", "path", "document"];
 /// A table that is to have a row for every document.
 pub struct Wanted {
     fields: Vec<String>,
-    items: Vec<Item>,
+    items: Vec<Input>,
 }
 
 /// The row per document that the step's file is to hold, if that is what it is for.
@@ -38,19 +37,18 @@ pub fn wanted(attempt: &Attempt<'_>) -> Result<Option<Wanted>, Miss> {
         None => {
             let documents = attempt.texts()?.into_iter().filter(|input| !input.name.starts_with('$'));
             let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-            documents.map(|input| Item { name: name(&input.name), text: input.text }).collect()
+            documents.map(|input| Input { name: name(&input.name), text: input.text }).collect()
         }
     };
-    let is_text = |item: &Item| format::holds_text(&item.name);
+    let is_text = |item: &Input| format::holds_text(&item.name);
     Ok((items.len() >= MIN_DOCUMENTS && items.iter().all(is_text)).then_some(Wanted { fields, items }))
 }
 
 /// The table over all documents.
 pub async fn extract(attempt: &Attempt<'_>, wanted: Wanted) -> Result<Output, Miss> {
     let Wanted { fields, items } = wanted;
-    let texts = items.iter().map(|item| Input { name: item.name.clone(), text: item.text.clone() }).collect();
     let about = format!("the values of {}", fields.join(", "));
-    let Fitted { inputs: shown, mut notes } = attempt.digested(texts, attempt.room() / 2, &about).await?;
+    let Fitted { inputs: shown, mut notes } = attempt.digested(items.clone(), attempt.room() / 2, &about).await?;
     let is_own = |field: &&String| OWN.contains(&field.to_lowercase().as_str());
     let asked: Vec<&String> = fields.iter().filter(|field| !is_own(field)).collect();
     let judge = |i: usize, reply: &Reply| {

@@ -3,10 +3,10 @@
 use super::{Attempt, Miss};
 use crate::tool::{Value, table};
 
-/// One input with its name and what the model may see of it.
-#[derive(Debug, Clone)]
+/// One input, or one of the items that a step is repeated over.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// Path, or `$1`.
+    /// Path, `$1`, or the name that an item's own file would get.
     pub name: String,
     /// Its text, whole.
     pub text: String,
@@ -16,6 +16,11 @@ pub struct Input {
 const MAX_CHARS: usize = 8000;
 /// Files of a folder that one step reads at most.
 const MAX_FILES: usize = 1000;
+
+/// Names and texts.
+pub fn named(inputs: &[Input]) -> Vec<(&str, &str)> {
+    inputs.iter().map(|input| (input.name.as_str(), input.text.as_str())).collect()
+}
 
 impl Attempt<'_> {
     /// The files that the step names, folders opened, each once.

@@ -1,5 +1,6 @@
 //! What a repeated step runs over: files of a folder, lines of a file, rows of an earlier result.
 
+use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::plan;
 use crate::tool::format::cell_text;
@@ -8,18 +9,9 @@ use crate::tool::{Table, Value};
 /// Items of one step at most.
 const MAX_ITEMS: usize = 1000;
 
-/// One item.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Its file's name, or its number as a file name.
-    pub name: String,
-    /// Its text.
-    pub text: String,
-}
-
 impl Attempt<'_> {
     /// The items that the step is repeated over, or `None` if it is done once.
-    pub fn items(&self) -> Result<Option<Vec<Item>>, Miss> {
+    pub fn items(&self) -> Result<Option<Vec<Input>>, Miss> {
         let Some(each) = self.step.each.as_deref() else { return Ok(None) };
         let items = if let Some(folder) = each.strip_prefix("file in ") {
             self.files_of(folder)?
@@ -44,20 +36,20 @@ impl Attempt<'_> {
         Ok(Some(items))
     }
 
-    fn files_of(&self, folder: &str) -> Result<Vec<Item>, Miss> {
+    fn files_of(&self, folder: &str) -> Result<Vec<Input>, Miss> {
         let workspace = &self.journal.run().workspace;
         let folder = if folder == "." { "" } else { folder };
         let mut items = Vec::new();
         for entry in workspace.list(folder, None)?.into_iter().filter(|entry| !entry.is_folder) {
             let Ok(text) = workspace.read_text(&entry.path) else { continue };
             let name = entry.path.strip_prefix(folder).unwrap_or(&entry.path).trim_start_matches('/').to_owned();
-            items.push(Item { name, text });
+            items.push(Input { name, text });
         }
         Ok(items)
     }
 }
 
-fn rows(value: &Value) -> Vec<Item> {
+fn rows(value: &Value) -> Vec<Input> {
     match value {
         Value::Table(table) => numbered(table.rows.iter().map(|row| row_text(table, row))),
         Value::Text(text) => numbered(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned)),
@@ -75,6 +67,6 @@ fn row_text(table: &Table, row: &[serde_json::Value]) -> String {
     cells.join("; ")
 }
 
-fn numbered(texts: impl Iterator<Item = String>) -> Vec<Item> {
-    texts.enumerate().map(|(i, text)| Item { name: format!("{}.txt", i + 1), text }).collect()
+fn numbered(texts: impl Iterator<Item = String>) -> Vec<Input> {
+    texts.enumerate().map(|(i, text)| Input { name: format!("{}.txt", i + 1), text }).collect()
 }

@@ -152,11 +152,8 @@ fn sorts_out(run: &Run, step: &Step) -> bool {
         return false;
     };
     let is_meant = damage::wants_damaged(&step.task) || damage::wants_sound(&step.task, path);
-    let refuses_gaps = damage::covers_gaps(&run.goal);
-    let options = table::Options { refuses_gaps, ..table::Options::default() };
-    is_meant
-        && survey::is_table(&run.workspace, path)
-        && table::load(&run.workspace, path, &options).is_ok_and(|loaded| !loaded.bad_rows.is_empty())
+    let loaded = || table::load(&run.workspace, path, &survey::options(&run.goal));
+    is_meant && loaded().is_ok_and(|loaded| !loaded.bad_rows.is_empty() && survey::is_table(path, &loaded.peek()))
 }
 
 /// Whether a step is planned as a program over a folder of documents that asks for something over all of them: figures and

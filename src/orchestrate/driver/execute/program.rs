@@ -172,21 +172,20 @@ impl AtHand {
     fn load(&mut self, attempt: &Attempt<'_>, input: &Input, tables: &mut Vec<(String, Loaded)>) -> bool {
         let workspace = &attempt.journal.run().workspace;
         let path = &input.name;
-        let is_json = path.ends_with(".json");
-        let is_of_several =
-            || table::load_all(workspace, path, &table::Options::default()).is_ok_and(|all| all.len() > 1);
-        let data = survey::nested_data(workspace, path)
-            .or_else(|| serde_json::from_str(&input.text).ok().filter(|_| is_json && is_of_several()));
-        if let Some(data) = data.filter(|data| python(data).chars().count() <= MAX_LITERAL) {
-            self.shown.push_str(&format!("[{path}]\n{}\n\n", python(&data)));
+        let mut found = table::load_all(workspace, path, &table::Options::default()).unwrap_or_default();
+        let json: Option<Json> = path.ends_with(".json").then(|| serde_json::from_str(&input.text).ok()).flatten();
+        let data = json.filter(|json| survey::is_nested(json) || found.len() > 1);
+        if let Some((literal, data)) = data.map(|data| (python(&data), data))
+            && literal.chars().count() <= MAX_LITERAL
+        {
+            self.shown.push_str(&format!("[{path}]\n{literal}\n\n"));
             let name = self.name(path);
-            self.code.push_str(&format!("{name} = {}  # {path:?}\n", python(&data)));
+            self.code.push_str(&format!("{name} = {literal}  # {path:?}\n"));
             self.data.push((name, data));
             return true;
         }
-        if (is_data(path) || survey::is_table(workspace, path))
-            && let Ok(mut found) = table::load_all(workspace, path, &table::Options::default())
-        {
+        let is_table = found.first().is_some_and(|(_, first)| is_data(path) || survey::is_table(path, &first.peek()));
+        if is_table {
             let (1, Some((_, loaded))) = (found.len(), found.pop()) else { return false };
             let Some(example) = example(&loaded).filter(|_| loaded.table.rows.len() <= MAX_ROWS) else { return false };
             self.shown.push_str(&survey::describe_table(path, &loaded.peek()));

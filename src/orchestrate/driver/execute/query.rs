@@ -15,7 +15,7 @@ use crate::orchestrate::driver::tool_deadline;
 use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::word::{has, words};
-use crate::orchestrate::{clause, damage, demand, ground};
+use crate::orchestrate::{clause, damage, demand, ground, survey};
 use crate::tool::query::{self, Database, Shape, TableInfo, quote};
 use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
@@ -346,9 +346,7 @@ fn is_empty(value: &Value) -> bool {
 /// The step's tables: files, and results of earlier steps under the names `result_1`, `result_2`, ….
 fn open(attempt: &Attempt<'_>) -> Result<Database, Miss> {
     let files = attempt.tables()?;
-    let refuses_gaps = damage::covers_gaps(&attempt.journal.run().goal);
-    let ignores_case = demand::ignores_case(&attempt.journal.run().goal);
-    let options = table::Options { refuses_gaps, ignores_case, ..table::Options::default() };
+    let options = survey::options(&attempt.journal.run().goal);
     let mut database = Database::open(&attempt.journal.run().workspace, &files, &options)?;
     for (name, value) in attempt.results() {
         if let Value::Table(rows) = value {

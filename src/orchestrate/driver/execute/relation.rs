@@ -36,25 +36,23 @@ pub fn narrowed(names: &[String], table: &str, loaded: &Loaded) -> String {
 
 /// Lines for every part of `data`, by name, that a column of a table is a key to: a part of single values is a new column.
 pub fn pointed(data: &[(String, Json)], tables: &[(String, Loaded)]) -> String {
-    let columns: Vec<(&String, &String, BTreeSet<&str>)> = tables
+    let columns: Vec<(&(String, Loaded), &String, BTreeSet<&str>)> = tables
         .iter()
-        .flat_map(|(table, loaded)| {
-            let columns = loaded.table.columns.iter().enumerate();
-            columns.map(move |(idx, column)| (table, column, texts_of(loaded, idx)))
+        .flat_map(|of| {
+            let columns = of.1.table.columns.iter().enumerate();
+            columns.map(move |(idx, column)| (of, column, texts_of(&of.1, idx)))
         })
         .collect();
     let mut code = String::new();
     for (variable, json) in data {
         for (path, part) in parts(json) {
             let is_key = |texts: &BTreeSet<&str>| texts.len() > 1 && texts.iter().all(|text| part.contains_key(*text));
-            for (table, column, _) in columns.iter().filter(|(_, _, texts)| is_key(texts)) {
+            for ((table, loaded), column, _) in columns.iter().filter(|(_, _, texts)| is_key(texts)) {
                 let keys: String = path.iter().map(|key| format!("[{}]", Json::from(*key))).collect();
                 let what = path.last().unwrap_or(&variable.as_str()).to_owned();
                 let map = format!("{}_by_{}", plain(what), plain(column));
                 let is_single = part.values().all(|value| !value.is_object() && !value.is_array());
-                let of_table = tables.iter().find(|(other, _)| other == *table);
-                let is_new =
-                    of_table.is_some_and(|(_, loaded)| !loaded.table.columns.iter().any(|known| known == what));
+                let is_new = !loaded.table.columns.iter().any(|known| known == what);
                 let column = Json::from(column.as_str());
                 code.push_str(&format!("{map} = {variable}{keys}\n"));
                 if is_single && is_new {

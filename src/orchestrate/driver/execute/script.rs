@@ -123,10 +123,7 @@ fn settled(attempt: &Attempt<'_>, mut output: Output) -> Output {
     {
         output.changes.push(Change::Write { path: own.to_owned(), content: format!("{}\n", printed.trim_end()) });
     }
-    let text = output.changes.iter().find_map(|change| match change {
-        Change::Write { path, content } if path == own => Some(content.clone()),
-        _ => None,
-    });
+    let text = written_to(&output, own).cloned();
     if let (Some(text), Value::Text(_)) = (text, &output.value) {
         let rows = format::detect(own).and_then(|_| table::read(own, text.clone(), &table::Options::default()).ok());
         output.value = rows.map_or(Value::Text(text), |loaded| Value::Table(loaded.table));
@@ -153,16 +150,21 @@ fn as_numbers(json: &mut Json, names: &BTreeSet<String>) -> bool {
     any
 }
 
+/// The text that a program wrote into a file.
+fn written_to<'a>(output: &'a Output, path: &str) -> Option<&'a String> {
+    output.changes.iter().find_map(|change| match change {
+        Change::Write { path: other, content } if other == path => Some(content),
+        _ => None,
+    })
+}
+
 /// A program that printed nothing and wrote nothing did not do the step.
 fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
     let printed = !output.value.preview(100).trim().is_empty();
     let wrote = attempt.step.file().is_some_and(|path| written(&output.changes).contains(&path));
     if let Some(path) = attempt.step.file() {
-        let into = output.changes.iter().find_map(|change| match change {
-            Change::Write { path: other, content } if other == path => Some(content),
-            _ => None,
-        });
-        let text = into.or(if let Value::Text(text) = &output.value { Some(text) } else { None });
+        let printed = if let Value::Text(text) = &output.value { Some(text) } else { None };
+        let text = written_to(&output, path).or(printed);
         let faults = text.map_or_else(Vec::new, |text| attempt.faults(path, text));
         if !faults.is_empty() {
             return Err(Error::Failed(format!("what belongs into {path} is wrong: {}", faults.join("; "))));
@@ -233,21 +235,22 @@ fn lines(output: &Output) -> Vec<String> {
 /// A line with its decimal numbers as they are compared: `5`, `5.00` and `4.999999999999` are the same.
 fn with_plain_numbers(line: &str) -> String {
     static DECIMAL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+\.\d+").expect("a constant expression"));
-    let plain = |found: &Captures<'_>| {
-        let rounded = found[0].parse().map(|number: f64| (number * 100.0).round() / 100.0);
-        rounded.map_or_else(|_| found[0].to_owned(), |number| number.to_string())
-    };
-    DECIMAL.replace_all(line, plain).into_owned()
+    with_rounded(line, &DECIMAL, 1e2)
 }
 
 /// A text without the digits that come from computing in binary: `4.999999999999` is 5.
 fn without_noise(text: &str) -> String {
     static NOISE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+\.\d{10,}").expect("a constant expression"));
+    with_rounded(text, &NOISE, 1e8)
+}
+
+/// A text with the numbers that `pattern` finds rounded to the `scale`-th part of 1.
+fn with_rounded(text: &str, pattern: &Regex, scale: f64) -> String {
     let plain = |found: &Captures<'_>| {
-        let rounded = found[0].parse().map(|number: f64| (number * 1e8).round() / 1e8);
+        let rounded = found[0].parse().map(|number: f64| (number * scale).round() / scale);
         rounded.map_or_else(|_| found[0].to_owned(), |number| number.to_string())
     };
-    NOISE.replace_all(text, plain).into_owned()
+    pattern.replace_all(text, plain).into_owned()
 }
 
 /// What the model writes after the lines that load the inputs.

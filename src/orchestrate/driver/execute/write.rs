@@ -8,8 +8,7 @@ use serde_json::json;
 
 use super::call::{all, best_of_rounds};
 use super::digest::Fitted;
-use super::inputs::Input;
-use super::items::Item;
+use super::inputs::{Input, named};
 use super::{Attempt, Miss};
 use crate::orchestrate::clause;
 use crate::orchestrate::content::Content;
@@ -33,7 +32,7 @@ pub async fn write(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let inputs = attempt.texts()?;
     let demand = demanded(attempt, &inputs);
-    let content = Content::read(&attempt.asked(), &inputs_text(&inputs));
+    let content = Content::read(&attempt.asked(), &named(&inputs));
     let Fitted { inputs, notes } = attempt.fitted(inputs, &attempt.asked()).await?;
     let n = if demand.is_empty() && content.is_empty() { 1 } else { attempt.width(N_CANDIDATES) };
     let calls = (0..n).map(|candidate| {
@@ -71,7 +70,7 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 /// What is demanded of the text: by the step's task, else by the goal's words about its file.
 fn demanded(attempt: &Attempt<'_>, inputs: &[Input]) -> Demand {
     let goal = &attempt.journal.run().goal;
-    let mut demand = demand::read(&attempt.step.task, goal, &inputs_text(inputs));
+    let mut demand = demand::read(&attempt.step.task, goal, &named(inputs));
     let brief = attempt.brief();
     if !demand.has_counts()
         && let Some(words) = attempt.step.file().and_then(|path| clause::of_file(goal, path, &brief.outputs()))
@@ -108,25 +107,20 @@ fn placeholder(text: &str) -> Option<&str> {
     Some(found.as_str())
 }
 
-fn inputs_text(inputs: &[Input]) -> Vec<(String, String)> {
-    inputs.iter().map(|input| (input.name.clone(), input.text.clone())).collect()
-}
-
 /// Rounds of writing for items whose text has faults.
 const ROUNDS: u64 = 3;
 
 /// One text per item, all in one batch; a folder target gives each a file of its own name. Texts with faults
 /// are written again, together and warmer; the one with the fewest is kept. Items that get none are set aside and named;
 /// those whose file an earlier round has written are left as they are.
-async fn each(attempt: &Attempt<'_>, mut items: Vec<Item>) -> Result<Output, Miss> {
+async fn each(attempt: &Attempt<'_>, mut items: Vec<Input>) -> Result<Output, Miss> {
     let demand = demand::read(&attempt.step.task, "", &[]);
     let is_open =
-        |item: &Item| attempt.step.file_of_item(&item.name).is_none_or(|path| !attempt.state.written.contains(&path));
+        |item: &Input| attempt.step.file_of_item(&item.name).is_none_or(|path| !attempt.state.written.contains(&path));
     if items.iter().any(is_open) {
         items.retain(is_open);
     }
-    let texts = items.iter().map(|item| Input { name: item.name.clone(), text: item.text.clone() }).collect();
-    let Fitted { inputs: shown, notes } = attempt.digested(texts, attempt.room(), &attempt.step.task).await?;
+    let Fitted { inputs: shown, notes } = attempt.digested(items.clone(), attempt.room(), &attempt.step.task).await?;
     let call = |i: usize, round: u64| {
         let again = match round {
             0 => "",
@@ -161,7 +155,7 @@ fn is_copy(text: &str, source: &str) -> bool {
 }
 
 /// The texts as a table and, where each gets a file, as changes; an item without a text has none in the table either.
-fn collected(step: &Step, items: &[Item], texts: Vec<Option<String>>) -> Result<Output, Miss> {
+fn collected(step: &Step, items: &[Input], texts: Vec<Option<String>>) -> Result<Output, Miss> {
     if texts.iter().all(Option::is_none) {
         return Err(Miss::new("no item got a text", ""));
     }
