@@ -55,6 +55,15 @@ impl FromIterator<String> for Bag {
 /// Indices of the texts that have words of `query`, best first; equally good ones in their order. A word that comes twice
 /// counts twice. `b`, from 0 to 1, is how much a long text has to say more for the same score.
 pub fn ranking(query: impl IntoIterator<Item = String>, texts: &[&Bag], b: f64) -> Vec<usize> {
+    // Where no text has a word, no score is a number, and none is above 0.
+    let scores = scores(query, texts, b).into_iter().zip(0..);
+    let mut scored: Vec<(f64, usize)> = scores.filter(|(score, _)| *score > 0.0).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    scored.into_iter().map(|(_, idx)| idx).collect()
+}
+
+/// How much each text has of the words of `query`, as in [`ranking`].
+pub fn scores(query: impl IntoIterator<Item = String>, texts: &[&Bag], b: f64) -> Vec<f64> {
     let n_words: usize = texts.iter().map(|text| text.n_words).sum();
     let mean = n_words as f64 / texts.len().max(1) as f64;
     let weighed = |word: String| {
@@ -70,10 +79,7 @@ pub fn ranking(query: impl IntoIterator<Item = String>, texts: &[&Bag], b: f64) 
         };
         wanted.iter().map(of_word).sum::<f64>()
     };
-    // Where no text has a word, no score is a number, and none is above 0.
-    let mut scored: Vec<(f64, usize)> = texts.iter().map(score).zip(0..).filter(|(score, _)| *score > 0.0).collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    scored.into_iter().map(|(_, idx)| idx).collect()
+    texts.iter().map(score).collect()
 }
 
 #[cfg(test)]

@@ -213,11 +213,13 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
                 continue;
             }
             let before: Vec<String> = clause[..i].iter().map(|word| plain_word(word)).collect();
-            let change = (0..before.len()).any(|k| changes(&before, k));
             let follows = clause.get(i + 1).map_or(String::new(), |next| trim_word(next).to_lowercase());
             let is_subject = HOLDS.contains(&follows.as_str());
+            let change = !is_subject && (0..before.len()).any(|k| changes(&before, k));
+            let is_to_be = is_to_be(&clause[i + 1..]);
             let part = match part_by_words(&before, previous) {
                 _ if existing.contains(path) && !change => Part::Input,
+                _ if is_to_be => Part::Output,
                 Some(part) => part,
                 None if change => Part::Output,
                 // Nothing says what it is for. What is not there and is like nothing that is there is to be made.
@@ -236,10 +238,28 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
     found
 }
 
-/// Whether the `k`-th word is a verb that changes a file; one that is "added up" stays as it is.
+/// Whether the words after a file's name say what it has to be: "… is to hold", "… should have".
+fn is_to_be(after: &[&str]) -> bool {
+    let after: Vec<String> = after.iter().take(2).map(|word| trim_word(word).to_lowercase()).collect();
+    let after: Vec<&str> = after.iter().map(String::as_str).collect();
+    match after[..] {
+        ["should" | "must" | "shall" | "will", ..] => true,
+        [verb, to] => ["is", "has", "needs", "ought", "supposed"].contains(&verb) && ["to", "supposed"].contains(&to),
+        _ => false,
+    }
+}
+
+/// Whether the `k`-th of the words before a file is a verb that changes it; one that is "added up" stays as it is, and what
+/// is added to a file goes to or into it.
 fn changes(words: &[String], k: usize) -> bool {
+    const INTO: &[&str] = &["to", "into", "in", "at", "onto"];
+    const PLACE: &[&str] =
+        &["the", "a", "file", "end", "top", "beginning", "of", "my", "our", "table", "list", "existing"];
+    let adds = ["add", "append", "insert"].contains(&words[k].as_str());
+    let last = words[k + 1..].iter().rev().find(|word| !PLACE.contains(&word.as_str()));
+    let goes_in = last.is_some_and(|word| INTO.contains(&word.as_str()));
     let adds_up = words.get(k + 1).is_some_and(|word| ["up", "together", "all"].contains(&word.as_str()));
-    CHANGES.contains(&words[k].as_str()) && !(words[k] == "add" && adds_up)
+    CHANGES.contains(&words[k].as_str()) && !(words[k] == "add" && adds_up) && (!adds || goes_in)
 }
 
 /// Whether the `k`-th word is a verb that writes a file. Some are nouns as well, as in "the planting list in …": these
@@ -437,9 +457,14 @@ fn folders(goal: &str) -> Vec<String> {
     };
     let mut folders = Vec::new();
     for (i, word) in words.iter().enumerate().skip(1) {
-        let before = words[..i].iter().rev().find(|word| !["the", "a", "new"].contains(&word.as_str()));
-        let announced =
-            before.is_some_and(|word| ["to", "into", "in", "under", "folder", "called"].contains(&word.as_str()));
+        let before = (0..i).rev().find(|k| !["the", "a", "new"].contains(&words[*k].as_str()));
+        // "in the plans folder: what is …" ends at its mark.
+        let is_end = |k: usize| written[k].ends_with([',', '.', ';', ':', '?', '!', ')']);
+        let announced = before.is_some_and(|k| match words[k].as_str() {
+            "to" | "into" | "in" | "under" | "folder" => !is_end(k),
+            "called" => k > 0 && ["folder", "directory"].contains(&words[k - 1].as_str()),
+            _ => false,
+        });
         let named = word.trim_end_matches('/');
         let like_a_name = named.len() > 2 && named.chars().all(|c| c.is_ascii_alphanumeric() || "_-/".contains(c));
         let followed = words.get(i + 1).is_some_and(|word| word == "folder" || word == "directory");
@@ -604,6 +629,8 @@ mod tests {
             ("Divide it by the members, each pays the same, rounded up to full euros.", &[]),
             ("Collect every FIXME in the Python files below src into fixmes.md.", &[]),
             ("Save the notes in short.", &[]),
+            ("Say for each fact which file of the plot called Rowan it is from, in a folder called facts.", &["facts"]),
+            ("Look through every paper in the town-info folder: what is the fee?", &["town-info"]),
             ("Add up what every member lent in May, by the branch each belongs to (member_no is in both).", &[]),
         ] {
             assert_eq!(folders(goal), want, "{goal}");
@@ -652,6 +679,11 @@ mod tests {
         check("i need the number and when it opens, it's all in docs/b.csv", &[], "<docs/b.csv");
         check("i need the hours, they are all in docs/b.csv", &[], "<docs/b.csv");
         check("It weighs 1.5 kg, e.g. less than 2.0 pounds.", &[], "");
+        let terms = "Take off the rebate and add the tax to it the way t.txt says, with the rates from r.json.";
+        check(terms, &["t.txt", "r.json"], "<t.txt <r.json");
+        check("Add the tax in the way t.txt lays down.", &["t.txt"], "<t.txt");
+        check("Pick one from a.csv. p.txt is to hold nothing but its name.", &["a.csv"], "<a.csv >p.txt");
+        check("b.txt should show the sum and t.txt has the rates.", &["t.txt"], ">b.txt <t.txt");
         check("Create a file called \"plan.md\".", &[], ">plan.md");
         check("Write hello.txt with the content of a.md", &["a.md"], ">hello.txt <a.md");
         check(

@@ -89,6 +89,23 @@ pub fn of_file(goal: &str, path: &str, outputs: &[&str]) -> Option<String> {
     Some(kept.collect::<Vec<_>>().join(" "))
 }
 
+/// As [`of_file`], without what a sentence says of another of its files: in "write a poem of six lines and save it in
+/// p.txt" the lines are those of the poem. What holds for all of a goal stands in a sentence that names none of its files.
+pub fn of_file_alone(goal: &str, path: &str, outputs: &[&str]) -> Option<String> {
+    let is_of_other = |sentence: &str| !names(sentence, path) && names_any(sentence, outputs);
+    let whole_sentences: Vec<String> = word::sentences(goal)
+        .into_iter()
+        .map(|words| words.join(" "))
+        .filter(|sentence| !is_of_other(sentence))
+        .collect();
+    of_file(&whole_sentences.join(" "), path, outputs)
+}
+
+/// The demand of the goal that names a file, by itself; `None` if none does.
+pub fn naming(goal: &str, path: &str) -> Option<String> {
+    parts(goal).into_iter().find(|part| names(part.text, path)).map(|part| part.text.to_owned())
+}
+
 /// The words of the goal that ask to be told something and name no file that is to be written; `None` without any. A
 /// question whose answer the next words want to have in a file is asked for that file.
 pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
@@ -133,8 +150,10 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
     /// Words that speak of what an earlier question is about.
     const BACK: &[&str] = &["it", "its", "they", "them", "their", "he", "she", "his", "her", "this", "that", "there"];
     let is_point = |i: usize| i > 0 && word::is_marker(words[i - 1]);
+    let is_asked = words.last().is_some_and(|word| word.ends_with('?'));
     let asks = |i: usize| {
         words.get(i).is_some_and(|word| is_question_word(&plain(word)) || (plain(word) == "if" && is_point(i)))
+            || (is_asked && is_polar(words, i))
     };
     let opens = |i: usize| {
         let after = |before: &str| {
@@ -152,7 +171,10 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
     for end in starts[1..].iter().copied().chain([words.len()]) {
         let refers = end < words.len() && {
             let next = starts.iter().copied().find(|&start| start > end).unwrap_or(words.len());
-            words[end..next].iter().any(|word| BACK.contains(&plain(word).as_str())) && plain(words[end - 1]) == "and"
+            // "…, and whether it …" is a question of its own.
+            let is_apart = end > 1 && words[end - 2].ends_with(',');
+            let is_joined = plain(words[end - 1]) == "and" && !is_apart;
+            is_joined && words[end..next].iter().any(|word| BACK.contains(&plain(word).as_str()))
         };
         // "when and where is it" is one, and so is "who pays and how much does it cost".
         if end - first < MIN_QUESTION || refers {
@@ -167,6 +189,24 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
         first = end;
     }
     found
+}
+
+/// Whether a question that is answered by yes or no begins at the `i`-th word: "can we …", "are dogs …". What "you" are
+/// asked to do is no question.
+fn is_polar(words: &[&str], i: usize) -> bool {
+    const VERBS: &[&str] = &[
+        "can", "could", "may", "must", "do", "does", "did", "is", "are", "was", "were", "will", "would", "should",
+        "has", "have",
+    ];
+    let word = |i: usize| words.get(i).map_or(String::new(), |word| plain(word));
+    let begins = words.get(i).is_some_and(|word| VERBS.contains(&plain(word).as_str()));
+    // "the day it is, and is there" asks; "a room that is quiet and is cheap" goes on.
+    const SUBJECTS: &[&str] = &[
+        "i", "we", "they", "he", "she", "it", "one", "there", "the", "a", "an", "any", "my", "our", "your", "their",
+        "this", "that", "these", "those",
+    ];
+    let is_first = i == 0 || word::is_marker(words[i - 1]);
+    begins && word(i + 1) != "you" && (is_first || SUBJECTS.contains(&word(i + 1).as_str()))
 }
 
 /// Words of the shortest question.
@@ -321,6 +361,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sentence_says_of_another_file_is_left_out() {
+        let goal = "Write a song of exactly six lines and save it in s.txt? The words should be plain. \
+                    After that write one paragraph about it and save it in m.md.";
+        let outputs = ["s.txt", "m.md"];
+        assert_eq!(
+            of_file_alone(goal, "m.md", &outputs).as_deref(),
+            Some("The words should be plain. After that write one paragraph about it save it in m.md.")
+        );
+        assert!(of_file_alone(goal, "s.txt", &outputs).unwrap().contains("six lines"));
+        assert_eq!(naming(goal, "m.md").as_deref(), Some("save it in m.md."));
+    }
+
+    #[test]
     fn what_makes_the_best_is_found_where_it_is_said_in_passing() {
         let goal = "We are seven, and we'd like to be as close to the lake as we can. Which hut should we book?";
         assert_eq!(best(goal).as_deref(), Some("We are seven, and we'd like to be as close to the lake as we can."));
@@ -354,6 +407,10 @@ mod tests {
             ),
             ("What is the mean delay? Save it to a.md.", &["What is the mean delay?"]),
             (
+                "Find out what the rent of the plot is, and whether I may keep hens on it.",
+                &["What the rent of the plot is?", "Whether I may keep hens on it?"],
+            ),
+            (
                 "Can you look up 1. how many weeks I get, 2. how many copies they want and 3. if I can write in English?",
                 &["How many weeks I get?", "How many copies they want?", "If I can write in English?"],
             ),
@@ -362,6 +419,16 @@ mod tests {
                 &["How wide is the gate?", "Until what time is it open?", "Who has the key?"],
             ),
             ("Choose the room which costs least. Tell me its name.", &[]),
+            ("Could you add up the hours per site?", &[]),
+            (
+                "What is the fee, how long ahead do we have to book it, and can we bring a cake? Are dogs allowed?",
+                &[
+                    "What is the fee?",
+                    "How long ahead do we have to book it?",
+                    "Can we bring a cake?",
+                    "Are dogs allowed?",
+                ],
+            ),
         ] {
             assert_eq!(questions(goal), want, "{goal}");
         }

@@ -21,8 +21,26 @@ const BAD: &[&str] = &[
     "unreadable",
     "rubbish",
     "garbled",
+    "erroneous",
+    "spoiled",
+    "useless",
 ];
-const GOOD: &[&str] = &["good", "proper", "valid", "clean", "intact", "usable", "undamaged", "complete"];
+const GOOD: &[&str] = &[
+    "good",
+    "proper",
+    "valid",
+    "clean",
+    "intact",
+    "usable",
+    "undamaged",
+    "complete",
+    "sound",
+    "correct",
+    "readable",
+    "unbroken",
+];
+/// Words for the rows that are left when some are taken out.
+const REST: &[&str] = &["other", "others", "rest", "remaining", "remainder", "remain"];
 /// Words by which what follows is left out.
 const OMITS: &[&str] = &[
     "skip",
@@ -96,9 +114,57 @@ pub fn keeps_rows(task: &str) -> bool {
 /// file that they stand in.
 pub fn wants_sound(task: &str, path: &str) -> bool {
     const PLAIN: &[&str] = &[
-        "all", "the", "of", "in", "to", "a", "from", "with", "every", "column", "columns", "header", "its", "and",
-        "keep", "copy", "only", "are", "that", "which", "out", "other", "others", "rest", "write", "save", "filter",
-        "as", "they", "csv", "file", "on", "top",
+        "all",
+        "the",
+        "of",
+        "in",
+        "to",
+        "a",
+        "from",
+        "with",
+        "every",
+        "column",
+        "columns",
+        "header",
+        "its",
+        "and",
+        "keep",
+        "copy",
+        "only",
+        "are",
+        "that",
+        "which",
+        "out",
+        "other",
+        "others",
+        "rest",
+        "write",
+        "save",
+        "filter",
+        "as",
+        "they",
+        "csv",
+        "file",
+        "on",
+        "top",
+        "into",
+        "put",
+        "store",
+        "included",
+        "including",
+        "include",
+        "ones",
+        "still",
+        "them",
+        "those",
+        "these",
+        "under",
+        "new",
+        "called",
+        "named",
+        "together",
+        "line",
+        "please",
     ];
     let own: Vec<String> = words(path).collect();
     let is_known = |word: &String| {
@@ -110,10 +176,20 @@ pub fn wants_sound(task: &str, path: &str) -> bool {
     has(&words, ROWS) && is_of_sound && words.iter().all(is_known)
 }
 
+/// Whether a goal's words for a file ask for the rows that are left when damaged ones, of which the goal speaks, are taken
+/// out: "save the good lines", "put the others into …". `paths` are the names that stand there.
+pub fn wants_rest(demand: &str, goal: &str, paths: &[&str]) -> bool {
+    let own = outside_brackets(demand);
+    // "…, the mean of all sound rows; save these rows": they are named before.
+    let refers = has(&own, &["these", "those", "them"]) && has(&words(goal).collect::<Vec<_>>(), GOOD);
+    let is_rest = is_spoken_of(goal) && (has(&own, REST) || refers);
+    let demand = if is_rest { format!("{demand} good rows") } else { demand.to_owned() };
+    wants_sound(&demand, &paths.join(" "))
+}
+
 /// Whether a step's words ask for a figure over all rows that are not damaged, which are all that a query sees, and state
 /// no condition besides.
 pub fn computes_over_sound(task: &str) -> bool {
-    const REST: &[&str] = &["others", "rest", "remaining", "remainder"];
     const CONDITIONS: &[&str] = &[
         "in", "during", "where", "with", "over", "under", "above", "below", "more", "less", "at", "than", "for",
         "only", "between", "after", "before", "since", "until", "whose",
@@ -125,7 +201,13 @@ pub fn computes_over_sound(task: &str) -> bool {
 /// Whether the name of a figure says that it counts damaged rows. A query that does not name their table cannot know it.
 pub fn is_count_of_damaged(name: &str) -> bool {
     let words: Vec<String> = words(name).collect();
-    has(&words, LEFT_OUT) || (has(&words, BAD) && !has(&words, OMITS))
+    has(&words, LEFT_OUT) || is_left_out(&words) || (has(&words, BAD) && !has(&words, OMITS))
+}
+
+/// Whether the words have "left out" or the like.
+fn is_left_out(words: &[String]) -> bool {
+    let leaves = ["left", "leave", "leaves", "leaving"];
+    words.windows(2).any(|pair| leaves.contains(&pair[0].as_str()) && pair[1] == "out")
 }
 
 /// Whether a step's words ask how many rows are damaged, and for nothing else.
@@ -135,8 +217,14 @@ pub fn counts_damaged(task: &str) -> bool {
         "total", "sum", "average", "mean", "per", "each", "highest", "lowest", "most", "least", "longest", "shortest",
     ];
     let words = outside_brackets(task);
-    let is_of_damaged = has(&words, BAD) || has(&words, LEFT_OUT);
+    let is_of_damaged = has(&words, BAD) || has(&words, LEFT_OUT) || is_left_out(&words);
     has(&words, NUMBER) && has(&words, ROWS) && is_of_damaged && !has(&words, GOOD) && !has(&words, OTHER)
+}
+
+/// Whether a step's words can want to know of the damaged rows more than which and how many they are.
+pub fn speaks_of_reasons(task: &str) -> bool {
+    let words: Vec<String> = words(task).collect();
+    wants_damaged(task) || (has(&words, BAD) && has(&words, &["why", "reason", "reasons", "wrong", "kind", "kinds"]))
 }
 
 /// Whether a step's words ask for the damaged rows themselves.
@@ -152,6 +240,7 @@ mod tests {
     #[test]
     fn the_number_of_damaged_rows_is_asked_for_in_many_words() {
         assert!(counts_damaged("number of lines thrown out") && counts_damaged("How many broken records were there?"));
+        assert!(counts_damaged("how many lines did you leave out?"));
         assert!(
             !counts_damaged("total minutes and number of lines thrown out") && !counts_damaged("number of good rows")
         );
@@ -208,6 +297,14 @@ mod tests {
         ] {
             assert_eq!(wants_sound(task, "in/parcels.csv"), want, "{task}");
         }
+        let goal = "A few lines of p.csv are broken. Leave those out.";
+        assert!(wants_rest("Save the good lines, header included, as ok.csv.", goal, &["ok.csv"]));
+        assert!(wants_rest("put the others into ok.csv.", goal, &["ok.csv"]));
+        assert!(!wants_rest("put the others into ok.csv.", "Leave those over 5 out.", &["ok.csv"]));
+        let sound = "Some lines of p.csv are broken. Tell me the mean of the sound rows, save these rows as ok.csv.";
+        assert!(wants_rest("save these rows with the header as ok.csv.", sound, &["ok.csv"]));
+        assert!(!wants_rest("put the mean of the others into ok.csv.", goal, &["ok.csv"]));
+        assert!(is_count_of_damaged("lines_left_out") && !is_count_of_damaged("left"));
         assert!(is_count_of_damaged("skipped_rows") && is_count_of_damaged("n_bad") && !is_count_of_damaged("rows"));
         assert!(is_spoken_of("Some lines are damaged.") && !is_spoken_of("A damaged bicycle."));
     }

@@ -68,7 +68,8 @@ pub fn read(task: &str, goal: &str, inputs: &[(&str, &str)]) -> Demand {
     let words: Vec<String> = words(task).collect();
     let mut counts = Vec::new();
     for (i, pair) in words.windows(2).enumerate() {
-        let (Some(n), Some(unit)) = (number(&pair[0]), unit(&pair[1])) else { continue };
+        let n = if pair[0] == "single" { Some(1) } else { number(&pair[0]) };
+        let (Some(n), Some(unit)) = (n, unit(&pair[1])) else { continue };
         let before = words[i.saturating_sub(3)..i].join(" ");
         if before.ends_with("first") || before.ends_with("last") {
             continue;
@@ -166,9 +167,11 @@ pub fn list_form(words: &str) -> Option<Format> {
 
 /// Whether a goal wants one JSON object, from a key to a value each, and not a list of rows.
 pub fn wants_object(goal: &str) -> bool {
-    let goal = goal.to_lowercase();
-    ["one json object", "a json object", "single json object"].iter().any(|phrase| goal.contains(phrase))
-        && [" from ", " mapping ", " maps ", " keys ", " key "].iter().any(|word| goal.contains(word))
+    let words: Vec<String> = words(goal).collect();
+    let is_one = |triple: &[String]| {
+        ["one", "a", "single"].contains(&triple[0].as_str()) && triple[1] == "json" && triple[2] == "object"
+    };
+    words.windows(3).any(is_one) && has(&words, &["from", "mapping", "maps", "keys", "key", "keyed"])
 }
 
 /// What is wrong with a text that is to be a CSV file: rows of different lengths, or no header where the goal speaks of one.
@@ -300,7 +303,10 @@ impl Demand {
             return Some(format!(r"({paragraph}\n\n){{{}}}{paragraph}", n - 1));
         }
         let one = |unit| self.counts.contains(&(Bound::Exactly, 1, unit));
-        (one(Unit::Sentence) || one(Unit::Paragraph)).then(|| r"[^\n]{8,900}".to_owned())
+        // No heading, which would take the one line that there is.
+        let of_length = |least: usize| format!(r"[^\n#*_ `>~|-][^\n]{{{least},900}}");
+        let paragraph = || one(Unit::Paragraph).then(|| of_length(60));
+        one(Unit::Sentence).then(|| of_length(8)).or_else(paragraph)
     }
 
     /// What the text lacks, in words.
@@ -371,6 +377,7 @@ mod tests {
         check("a poem of exactly three lines", "a\nb", &["it has 2 lines, wanted 3"]);
         check("a summary of one sentence", "It rained. We left.", &["it has 2 sentences, wanted 1"]);
         check("a summary of one sentence", "It cost 3.5 euro.", &[]);
+        check("sum it up in a single sentence", "It rained. We left.", &["it has 2 sentences, wanted 1"]);
         check("a text of at most 3 words", "one two three four", &["it has 4 words, wanted 3"]);
         check("a text in 10 words", &"word ".repeat(12), &[]);
         check("read the first 2 lines", "x", &[]);
@@ -386,6 +393,7 @@ mod tests {
             ("names in upper case", false, false),
             ("the capital of France", false, false),
             ("save it as one JSON object from the species to its height", false, true),
+            ("as one JSON object with the herbs as keys, please", false, true),
             ("save the rows as JSON", false, false),
         ] {
             assert_eq!((ignores_case(goal), wants_object(goal)), (same, object), "{goal}");

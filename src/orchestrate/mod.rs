@@ -6,6 +6,7 @@
 //! the only way to the model.
 //! Must not know: the command line, the server.
 
+mod amount;
 mod brief;
 mod clause;
 mod content;

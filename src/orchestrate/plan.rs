@@ -305,12 +305,15 @@ fn asks_documents(step: &Step, goal: &str) -> bool {
         && !clause::questions(goal).is_empty()
 }
 
-/// The folder that all of the sources lie in, if the goal speaks of it.
+/// The folder that all of the sources lie in, if the goal speaks of it and of none of them: which of its documents answers a
+/// question is seen when they are read, not from how they begin.
 fn whole_folder(from: &[String], goal: &str) -> Option<Vec<String>> {
     let folder = from.first()?.rsplit_once('/')?.0;
-    let is_named = word::words(goal).any(|word| Some(word.as_str()) == folder.rsplit('/').next());
     let is_inside = |path: &String| path.starts_with(&format!("{folder}/"));
-    (is_named && from.iter().all(is_inside)).then(|| vec![format!("{folder}/")])
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    let is_meant = clause::names(&goal.to_lowercase(), &name.to_lowercase());
+    let is_chosen = |path: &String| clause::names(goal, path.rsplit('/').next().unwrap_or(path));
+    (is_meant && from.iter().all(is_inside) && !from.iter().any(is_chosen)).then(|| vec![format!("{folder}/")])
 }
 
 /// Steps as they will be carried out. What becomes of a step depends on those before it alone.
@@ -334,6 +337,8 @@ fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
         }
         if is_guess && asks_documents(step, goal) {
             step.tool = "answer".into();
+        }
+        if step.tool == "answer" {
             step.from = whole_folder(&step.from, goal).unwrap_or_else(|| std::mem::take(&mut step.from));
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -365,18 +370,18 @@ fn is_of_use(steps: &[Step]) -> Vec<bool> {
 }
 
 /// The steps of a plan as they will be carried out: those of which something comes, unless nothing would be left. A file
-/// that the goal asks for and no step writes gets a last `write` step over all results.
-pub fn settle(steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec<Step> {
+/// that is still `wanted` and that no step writes gets a last `write` step over all results.
+pub fn settle(steps: Vec<Step>, brief: &Brief, wanted: &[&str], first: StepId, goal: &str) -> Vec<Step> {
     let mut steps = tidied(steps, brief, first, goal);
-    for wanted in &brief.write {
-        let written = |step: &Step| step.file() == Some(wanted.path.as_str()) || writes_by_itself(&step.tool);
+    for &path in wanted {
+        let written = |step: &Step| step.file() == Some(path) || writes_by_itself(&step.tool);
         if steps.is_empty() || steps.iter().any(written) {
             continue;
         }
         steps.push(Step {
             id: StepId(first.0 + steps.len() as u32),
-            target: wanted.path.clone(),
-            task: format!("the content of {}, as the goal asks for it", wanted.path),
+            target: path.to_owned(),
+            task: format!("the content of {path}, as the goal asks for it"),
             tool: "write".into(),
             from: steps.iter().map(|step| step.id.to_string()).collect(),
             each: None,
@@ -498,7 +503,7 @@ mod tests {
 
     /// Byte by byte: where how many steps were given out, and the whole plan.
     fn followed(text: &str) -> (Vec<(usize, usize)>, Vec<String>) {
-        let whole = settle(parse(text, StepId(4)).unwrap(), &Brief::default(), StepId(4), "goal");
+        let whole = settle(parse(text, StepId(4)).unwrap(), &Brief::default(), &[], StepId(4), "goal");
         let brief = Brief::default();
         let mut sketch = Sketch::new(StepId(4), &brief, "goal");
         let mut given = Vec::new();
@@ -528,7 +533,7 @@ mod tests {
         let brief = super::super::brief::read(goal, &files);
         let settled = |tool: &str, from: &str| {
             let text = format!(r#"{{"steps":[{{"for":"costs.csv","do":"costs","tool":"{tool}","from":[{from}]}}]}}"#);
-            let steps = settle(parse(&text, StepId(1)).unwrap(), &brief, StepId(1), goal);
+            let steps = settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal);
             format!("{} {}", steps[0].tool, steps[0].from.join(" "))
         };
         assert_eq!(settled("query_table", "\"flats.csv\""), "script flats.csv total.txt");
@@ -543,7 +548,7 @@ mod tests {
         let settled = |goal: &str, from: &str| {
             let brief = super::super::brief::read(goal, &[]);
             let text = format!(r#"{{"steps":[{{"for":"o.csv","do":"rows","tool":"list_files","from":["{from}"]}}]}}"#);
-            settle(parse(&text, StepId(1)).unwrap(), &brief, StepId(1), goal).remove(0).tool
+            settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).remove(0).tool
         };
         let goal = "For each mail in inbox write who sent it to o.csv with the columns file and sender.";
         assert_eq!(
@@ -561,7 +566,7 @@ mod tests {
         let settled = |goal: &str| {
             let text =
                 r#"{"steps":[{"for":"b.md","do":"deposit 150, key: Ole","tool":"write","from":["rules/boat.md"]}]}"#;
-            let steps = settle(parse(text, StepId(1)).unwrap(), &Brief::default(), StepId(1), goal);
+            let steps = settle(parse(text, StepId(1)).unwrap(), &Brief::default(), &[], StepId(1), goal);
             (steps[0].tool.clone(), steps[0].from.clone())
         };
         let asked = "According to the files in rules, how much is the deposit, and who has the key? Put it into b.md.";
@@ -575,7 +580,7 @@ mod tests {
         let brief = super::super::brief::read(goal, &[]);
         let settled = |tool: &str, goal: &str| {
             let text = format!(r#"{{"steps":[{{"for":"bills.csv","do":"bills","tool":"{tool}","from":[]}}]}}"#);
-            settle(parse(&text, StepId(3)).unwrap(), &brief, StepId(3), goal)
+            settle(parse(&text, StepId(3)).unwrap(), &brief, &brief.outputs(), StepId(3), goal)
         };
         let steps = settled("script", goal);
         assert_eq!((steps.len(), steps[1].id, &steps[1].from[..]), (2, StepId(4), &["$3".to_owned()][..]));

@@ -37,7 +37,9 @@ pub fn plain(word: &str) -> String {
 /// Whether a word marks an item of a list, as `2)`, `b.` or a dash do.
 pub fn is_marker(word: &str) -> bool {
     let bare = word.trim_start_matches('(').trim_end_matches([')', '.', ':']);
-    let is_number = bare.len() < word.len() && bare.len() <= 2 && bare.chars().all(char::is_alphanumeric);
+    // "it." and "me)" end sentences.
+    let is_short = bare.len() == 1 || bare.chars().all(|c| c.is_ascii_digit());
+    let is_number = bare.len() < word.len() && bare.len() <= 2 && is_short && bare.chars().all(char::is_alphanumeric);
     ["-", "*", "•", "–"].contains(&word) || (is_number && !bare.is_empty())
 }
 

@@ -158,7 +158,7 @@ async fn make(
         usage: reply.usage,
         text: reply.text.clone(),
     });
-    read(&reply, menu.first, brief, &run.goal)
+    read(&reply, menu.first, brief, &outputs, &run.goal)
 }
 
 /// Tools that every one of their steps failed with.
@@ -252,7 +252,7 @@ pub async fn expand(journal: &Journal, state: &State, step: &Step) -> Result<Vec
     let reply = run.mind.complete(call).await?;
     let (usage, text) = (reply.usage, reply.text.clone());
     journal.emit(Event::ModelCalled { step: Some(step.id), purpose: "plan".into(), usage, text });
-    read(&reply, menu.first, &brief, &step.task)
+    read(&reply, menu.first, &brief, &outputs, &step.task)
 }
 
 /// A plan that is made without a run: nothing is journaled or changed.
@@ -291,13 +291,14 @@ impl Preview {
             return Ok(Vec::new());
         }
         let reply = mind.complete(call(self.messages, self.grammar, 0)).await?;
-        read(&reply, StepId(1), &self.brief, &self.goal)
+        let wanted: Vec<String> = self.brief.write.iter().map(|wanted| wanted.path.clone()).collect();
+        read(&reply, StepId(1), &self.brief, &wanted, &self.goal)
     }
 }
 
 /// Steps of the planner's text. A text that was cut off at the token limit keeps its whole steps; without any it is
-/// no plan, and above all not the plan that has no steps.
-fn read(reply: &Reply, first: StepId, brief: &Brief, goal: &str) -> Result<Vec<Step>, mind::Error> {
+/// no plan, and above all not the plan that has no steps. `wanted` are the files that are still to be made.
+fn read(reply: &Reply, first: StepId, brief: &Brief, wanted: &[String], goal: &str) -> Result<Vec<Step>, mind::Error> {
     let text = &reply.text;
     let mut steps = plan::parse(text, first).ok();
     let mut end = text.len();
@@ -307,7 +308,8 @@ fn read(reply: &Reply, first: StepId, brief: &Brief, goal: &str) -> Result<Vec<S
         end = brace;
     }
     let steps = steps.ok_or(mind::Error::CutOff { what: "plan", n_tokens: reply.usage.decoded_tokens })?;
-    Ok(plan::settle(steps, brief, first, goal))
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    Ok(plan::settle(steps, brief, &wanted, first, goal))
 }
 
 /// Files that the goal asks for and that no finished step has made.

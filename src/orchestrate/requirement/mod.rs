@@ -82,7 +82,7 @@ pub struct Entry {
 /// What the goal asks of `path`; nothing if it does not name it.
 pub fn of_file(goal: &str, brief: &Brief, path: &str) -> Vec<Requirement> {
     let outputs = brief.outputs();
-    let Some(words) = clause::of_file(goal, path, &outputs).filter(|_| outputs.contains(&path)) else {
+    let Some(words) = clause::of_file_alone(goal, path, &outputs).filter(|_| outputs.contains(&path)) else {
         return Vec::new();
     };
     let mut found = Vec::new();

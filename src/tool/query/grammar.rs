@@ -29,18 +29,20 @@ pub struct Shape {
     pub may_group: bool,
     /// Some rows do not count: `WHERE`.
     pub may_filter: bool,
+    /// The damaged rows are of interest, which stand in tables of their own.
+    pub of_damaged: bool,
 }
 
 /// The grammar of one SELECT over `tables`, which must not be empty. Its first rule is `start`.
 pub fn grammar(tables: &[TableInfo]) -> String {
-    grammar_of(tables, Shape { may_limit: true, may_group: true, may_filter: true })
+    grammar_of(tables, Shape { may_limit: true, may_group: true, may_filter: true, of_damaged: true })
 }
 
 /// As [`grammar_of`] without any leave, but rows are wanted as they are, with every column: nothing is computed or joined.
 pub fn grammar_of_whole_rows(tables: &[TableInfo]) -> String {
     let whole =
         "start: \"SELECT\" WS \"*\" WS \"FROM\" WS table (WS \"WHERE\" WS expr_strict)? (WS order_strict)? \";\"\n";
-    let grammar = grammar_of(tables, Shape { may_limit: false, may_group: false, may_filter: true });
+    let grammar = grammar_of(tables, Shape { may_limit: false, may_group: false, may_filter: true, of_damaged: false });
     grammar.replacen("start: query \";\"\n", whole, 1)
 }
 
@@ -53,7 +55,7 @@ pub fn grammar_of(tables: &[TableInfo], shape: Shape) -> String {
     _ = writeln!(text, "OWN: /[a-z_][a-z0-9_]{{0,{MAX_OWN_NAME}}}/ & ~/{reserved}/");
     _ = writeln!(text, "TEXT: /'([^'\\n]|''){{0,{MAX_TEXT}}}'/");
     functions(&mut text);
-    let names = Names::of(tables);
+    let names = Names::of(tables, shape.of_damaged);
     names.rules(&mut text);
     text.push_str(&family("strict", &names.strict_column(), ""));
     text.push_str(&family("free", "COLUMN | qualified_strict | OWN | OWN \".\" COLUMN | OWN \".\" OWN", "| OWN"));
@@ -103,7 +105,7 @@ expr_@: and_@ (~"OR"~and_@){0,8}
 and_@: not_@ (~"AND"~not_@){0,8}
 not_@: ("NOT"~)? test_@
 test_@: sum_@ | sum_@~COMPARE~sum_@ | sum_@~"IS"~("NOT"~)? "NULL" | sum_@~"REGEXP"~TEXT
-  | sum_@~("NOT"~)? ("LIKE"~sum_@ | "BETWEEN"~sum_@~"AND"~sum_@ | "IN"~"(" (sum_@ ("," WS sum_@)* | select_@) ")")
+  | sum_@~("NOT"~)? ("LIKE"~sum_@ | "BETWEEN"~sum_@~"AND"~sum_@ | "IN"~"(" (sum_@ ("," WS sum_@){0,12} | select_@) ")")
   | "EXISTS"~"(" select_@ ")"
 sum_@: product_@ (~PLUS~product_@)*
 product_@: factor_@ (~TIMES~factor_@)*
@@ -178,12 +180,12 @@ struct Names {
 }
 
 impl Names {
-    fn of(tables: &[TableInfo]) -> Self {
+    fn of(tables: &[TableInfo], with_damaged: bool) -> Self {
         let mut sources = Vec::new();
         for info in tables {
             let columns = info.columns.iter().map(|column| spell(&column.name)).collect();
             sources.push(Source { name: spell(&info.name), columns, aliases: short_names(&info.name) });
-            if info.n_bad > 0 {
+            if info.n_bad > 0 && with_damaged {
                 let columns = ["line", "text", "why"].map(str::to_owned).to_vec();
                 sources.push(Source { name: spell(&info.bad_name()), columns, aliases: Vec::new() });
             }

@@ -358,8 +358,14 @@ fn grammar_takes_what_models_write() {
 
 #[test]
 fn grammar_refuses_what_the_result_is_not_for() {
-    let one = grammar_of(database().tables(), Shape { may_limit: true, may_group: false, may_filter: true });
-    let all = grammar_of(database().tables(), Shape { may_limit: false, may_group: true, may_filter: false });
+    let one = grammar_of(
+        database().tables(),
+        Shape { may_limit: true, may_group: false, may_filter: true, of_damaged: false },
+    );
+    let all = grammar_of(
+        database().tables(),
+        Shape { may_limit: false, may_group: true, may_filter: false, of_damaged: false },
+    );
     assert_eq!(
         parse(&one, "SELECT SUM(amount) FROM sales GROUP BY region;"),
         Err("SELECT SUM(amount) FROM sales ".into())

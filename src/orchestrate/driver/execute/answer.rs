@@ -22,6 +22,10 @@ use crate::types::{Grammar, Message, Role};
 const MAX_QUESTIONS: usize = 20;
 /// Candidates of every answer: one greedy, the others warm.
 const N_CANDIDATES: usize = 3;
+/// Candidates over the passages that speak most of a question, where none over the whole documents is without fault.
+const N_FOCUSED: u64 = 2;
+/// Tokens of these passages.
+const FOCUS_TOKENS: usize = 220;
 /// Tokens of documents that are worth reading even where that takes long.
 const MIN_DOCUMENT_TOKENS: usize = 1200;
 /// How long reading documents may take before passages of them are chosen instead, in seconds.
@@ -50,7 +54,7 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let mut documents = attempt.texts()?;
     let asked = match attempt.items()? {
         Some(items) => items.into_iter().map(|item| item.text).collect(),
-        None => listed(&mut documents),
+        None => Some(listed(&mut documents)).filter(|asked| !asked.is_empty()).unwrap_or_else(|| named_list(attempt)),
     };
     if documents.is_empty() {
         return Err(Miss::fatal("there is no document to answer from"));
@@ -88,20 +92,32 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 }
 
 /// The best answer to every question. Where the machine does not take several candidates of all of them at once, those
-/// questions alone get more than one whose first answer has faults.
+/// questions alone get more than one whose first answer has faults; where all have some, the question is asked again over
+/// the passages alone that speak most of it.
 async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&String]) -> Result<Vec<Found>, Miss> {
-    let shown = shown(attempt, documents, questions).await?;
-    let judge = Judge::new(&named(documents));
+    let all_shown = shown(attempt, documents, questions).await?;
+    let (named, goal) = (named(documents), &attempt.journal.run().goal);
+    let judge = Judge::new(&named, goal);
     let mut found: Vec<Vec<Found>> = vec![Vec::new(); questions.len()];
     let mut cut_off = Miss::new("no answer was given", "");
-    let first = attempt.width_of_each(N_CANDIDATES, questions.len());
-    for width in [0..first, first..attempt.width(N_CANDIDATES)] {
+    let (first, whole) = (attempt.width_of_each(N_CANDIDATES, questions.len()), attempt.width(N_CANDIDATES));
+    let focused = |question: &String| {
+        let count = |text: &str| attempt.journal.run().mind.count(text);
+        let passages = passage::choose(&named, &[&format!("{question} {goal}")], FOCUS_TOKENS, count);
+        format!("Passages of the documents:\n{passages}")
+    };
+    for (width, is_focused) in [(0..first, false), (first..whole, false), (whole..whole + N_FOCUSED, true)] {
         let is_open = |i: &usize| found[*i].iter().all(|found| judge.n_faults(&found.answer, questions[*i]) > 0);
         let open: Vec<usize> =
             (0..questions.len()).filter(is_open).flat_map(|i| width.clone().map(move |_| i)).collect();
         let calls = open.iter().zip(width.clone().cycle()).map(|(&i, candidate)| Call {
             sampling: attempt.sampling(candidate),
-            ..question_call(attempt, documents, questions[i], shown.clone())
+            ..question_call(
+                attempt,
+                documents,
+                questions[i],
+                if is_focused { focused(questions[i]) } else { all_shown.clone() },
+            )
         });
         let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
         for (&i, reply) in open.iter().zip(replies) {
@@ -152,18 +168,30 @@ fn table(rows: Vec<Row>, n_documents: usize) -> Table {
 
 /// Takes a document that is a list of questions out of the documents and returns its questions.
 fn listed(documents: &mut Vec<Input>) -> Vec<String> {
-    let questions = |text: &str| -> Option<Vec<String>> {
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let all = lines.len() > 1 && lines.iter().filter(|line| line.ends_with('?')).count() * 5 >= lines.len() * 4;
-        all.then(|| lines.into_iter().filter(|line| line.ends_with('?')).map(unnumbered).take(MAX_QUESTIONS).collect())
-    };
     if documents.len() < 2 {
         return Vec::new();
     }
-    let Some(idx) = documents.iter().position(|document| questions(&document.text).is_some()) else {
+    let Some(idx) = documents.iter().position(|document| list_of(&document.text).is_some()) else {
         return Vec::new();
     };
-    questions(&documents.remove(idx).text).unwrap_or_default()
+    list_of(&documents.remove(idx).text).unwrap_or_default()
+}
+
+/// The questions of a list that the goal names and the planner forgot to give to the only step that could answer them.
+fn named_list(attempt: &Attempt<'_>) -> Vec<String> {
+    let is_only = attempt.state.steps.iter().filter(|of_step| of_step.step.tool == "answer").count() == 1;
+    let read = attempt.files().unwrap_or_default();
+    let named = attempt.brief().named.into_iter().filter(|path| is_only && !read.contains(path));
+    let workspace = &attempt.journal.run().workspace;
+    let mut lists = named.filter_map(|path| list_of(&workspace.read_text(&path).ok()?));
+    lists.next().unwrap_or_default()
+}
+
+/// The questions of a text that is a list of them.
+fn list_of(text: &str) -> Option<Vec<String>> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let all = lines.len() > 1 && lines.iter().filter(|line| line.ends_with('?')).count() * 5 >= lines.len() * 4;
+    all.then(|| lines.into_iter().filter(|line| line.ends_with('?')).map(unnumbered).take(MAX_QUESTIONS).collect())
 }
 
 fn unnumbered(line: &str) -> String {

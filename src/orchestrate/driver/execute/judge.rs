@@ -3,25 +3,31 @@
 //!
 //! Must not know: how answers are made, the engine.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
+use super::passage::{self, Passage};
 use crate::memory::rank;
 use crate::orchestrate::{demand, ground, word};
 
 /// What answers are held against.
-pub struct Judge {
+pub struct Judge<'a> {
     documents: String,
     /// Each with the heading that it stands under.
     paragraphs: Vec<String>,
+    passages: Vec<Passage<'a>>,
+    goal: &'a str,
 }
 
-impl Judge {
-    /// Over documents, by name and text.
-    pub fn new(documents: &[(&str, &str)]) -> Self {
+impl<'a> Judge<'a> {
+    /// Over documents, by name and text, for questions of a goal.
+    pub fn new(documents: &[(&'a str, &'a str)], goal: &'a str) -> Self {
         let whole = documents.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
         Self {
             documents: whole,
             paragraphs: documents.iter().flat_map(|&(name, text)| paragraphs(name, text)).collect(),
+            passages: passage::of(documents),
+            goal,
         }
     }
 
@@ -41,8 +47,27 @@ impl Judge {
         let of_question = ground::foreign(answer, question);
         let foreign = ground::foreign(answer, &self.documents);
         let n_foreign = foreign.iter().filter(|what| of_question.contains(what)).count();
-        let is_misplaced = n_foreign == 0 && self.is_misplaced(answer, question);
+        let is_misplaced = n_foreign == 0 && (self.is_misplaced(answer, question) || self.is_beaten(answer, question));
         usize::from(is_cut) + 2 * n_beside + n_foreign + usize::from(is_misplaced)
+    }
+
+    /// Whether another passage states a number of the same thing, as "21 days" for "45 days", and speaks clearly more of the
+    /// question and the goal: then the answer was taken from where something else is said.
+    fn is_beaten(&self, answer: &str, question: &str) -> bool {
+        /// How much more a passage has to speak of them.
+        const MARGIN: f64 = 1.25;
+        let asked = quantities(question);
+        let scores = LazyCell::new(|| passage::scores(&self.passages, &format!("{question} {}", self.goal)));
+        quantities(answer).into_iter().filter(|own| !asked.contains(own)).any(|(number, unit)| {
+            let (mut best, mut own) = (0.0_f64, 0.0_f64);
+            for (passage, score) in self.passages.iter().zip(scores.iter()) {
+                for (other, _) in quantities(passage.text).into_iter().filter(|(_, of)| *of == unit) {
+                    best = best.max(*score);
+                    own = if other == number { own.max(*score) } else { own };
+                }
+            }
+            own > 0.0 && best > own * MARGIN
+        })
     }
 
     /// Whether an answer has a number that stands only where nothing is said of what the question is about.
@@ -58,6 +83,18 @@ impl Judge {
         };
         numbers(answer).iter().filter(|number| !own.contains(number)).any(|number| !stands(number))
     }
+}
+
+/// The numbers of a text with the word behind each, as they are compared.
+fn quantities(text: &str) -> Vec<(String, String)> {
+    let words: Vec<String> = word::words(text).collect();
+    let number = |word: &String| match demand::number(word) {
+        Some(number) => Some(number.to_string()),
+        None => word.chars().all(|c| c.is_ascii_digit()).then(|| word.clone()),
+    };
+    let is_unit = |word: &str| word.chars().count() > 2 && word.chars().all(char::is_alphabetic);
+    let pairs = words.windows(2).filter(|pair| is_unit(&pair[1]));
+    pairs.filter_map(|pair| Some((number(&pair[0])?, word::stem(pair[1].trim_end_matches('s'))))).collect()
 }
 
 fn paragraphs(name: &str, text: &str) -> Vec<String> {
@@ -123,7 +160,7 @@ mod tests {
     #[test]
     fn answers_that_are_whole_and_grounded_and_agreed_on_win() {
         let text = "Volunteers arrive 25 minutes before. Paid staff 10 minutes. No photographs in the east wing.";
-        let judge = Judge::new(&[("a.md", text)]);
+        let judge = Judge::new(&[("a.md", text)], "");
         let question = "How many minutes or days is it, and do they come?";
         for (answers, want) in [
             (&["They arrive 25 minutes before and then they"][..], 0),
@@ -141,10 +178,23 @@ mod tests {
 
     #[test]
     fn a_number_counts_where_the_documents_speak_of_the_question() {
-        let judge = Judge::new(&[("time.md", "Group II: 22 weeks"), ("copies.md", "Four are printed, in 2 colours.")]);
+        let documents = [("time.md", "Group II: 22 weeks"), ("copies.md", "Four are printed, in 2 colours.")];
+        let judge = Judge::new(&documents, "");
         assert!(judge.is_misplaced("It is 22 of them.", "How many printed copies are there?"));
         assert!(!judge.is_misplaced("It takes 22.", "How many weeks does it take?"));
         assert!(!judge.is_misplaced("In 2.", "In how many colours is it printed?"));
+    }
+
+    #[test]
+    fn a_number_from_where_something_else_is_said_loses() {
+        let rooms = "# Booking a room\n\n## Private parties\n\nBook at least **21 days** ahead at the desk.";
+        let garden = "# Garden\n\nIt is open until dusk. Games have to be booked 45 days ahead.";
+        let documents = [("garden.md", garden), ("rooms.md", rooms)];
+        let judge = Judge::new(&documents, "We want to have a party in the blue room.");
+        let question = "How many days ahead do we have to book it?";
+        assert!(judge.is_beaten("We have to book it 45 days ahead.", question));
+        assert!(!judge.is_beaten("We have to book it 21 days ahead.", question));
+        assert!(!judge.is_beaten("It is booked 4 weeks ahead.", question));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod arguments;
 mod call;
 mod digest;
 mod extract;
+mod form;
 mod inputs;
 mod items;
 mod judge;
@@ -21,6 +22,7 @@ mod query;
 mod reduce;
 mod relation;
 mod script;
+mod sql;
 mod write;
 
 pub use call::{SHOWN, all};
@@ -356,7 +358,9 @@ impl Attempt<'_> {
         let task = self.task();
         match self.step.file() {
             Some(path) => {
-                let words = clause::of_file(goal, path, &outputs).filter(|_| self.has(Mechanism::OwnWords));
+                // A computation needs what is said of it where it is asked for first.
+                let of_file = if self.tool == "write" { clause::of_file_alone } else { clause::of_file };
+                let words = of_file(goal, path, &outputs).filter(|_| self.has(Mechanism::OwnWords));
                 let words = words.map_or_else(
                     || format!("The whole goal, for its conditions: {goal}"),
                     |words| format!("The goal: {words}"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::Attempt;
+use super::{Attempt, program};
 use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::tool::{Error, Output, Table, table};
 
@@ -30,9 +30,10 @@ impl Attempt<'_> {
     /// # Errors
     /// [`Error::Failed`], in words that help the next try.
     pub fn about(&self, names: &[String], code: &str, output: Output) -> Result<Output, Error> {
-        let code = code.to_lowercase();
-        let left_out: Vec<&str> =
-            names.iter().filter(|name| !code.contains(&name.to_lowercase())).map(String::as_str).collect();
+        // A variable for the rows of "Old Mill" is called `rows_of_old_mill`.
+        let (code, variables) = (code.to_lowercase(), program::plain(code));
+        let speaks_of = |name: &str| code.contains(&name.to_lowercase()) || variables.contains(&program::plain(name));
+        let left_out: Vec<&str> = names.iter().map(String::as_str).filter(|name| !speaks_of(name)).collect();
         if left_out.is_empty() || self.number > TRIES_PLANNED {
             return Ok(output);
         }

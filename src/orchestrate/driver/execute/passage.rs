@@ -15,17 +15,20 @@ const COMMON: &[&str] = &[
     "long", "much", "many", "the", "and", "for", "are", "how", "who", "why", "can", "you", "was", "has", "its",
 ];
 
-struct Passage<'a> {
+/// A paragraph, or a piece of a long one.
+pub struct Passage<'a> {
     file: &'a str,
-    heading: &'a str,
-    text: &'a str,
+    /// The headings that it stands under, the widest first.
+    heading: String,
+    /// Its own text.
+    pub text: &'a str,
     words: Bag,
 }
 
 /// The passages of `documents`, names and texts, that fit into `budget` tokens, in their order in the documents. Every
 /// question chooses in turn, its best passage first. `count` tells the tokens of a text.
 pub fn choose(documents: &[(&str, &str)], questions: &[&str], budget: usize, count: impl Fn(&str) -> usize) -> String {
-    let passages: Vec<Passage<'_>> = documents.iter().flat_map(|(file, text)| split(file, text)).collect();
+    let passages = of(documents);
     let mut ranked: Vec<std::vec::IntoIter<usize>> =
         questions.iter().map(|question| ranking(&passages, question).into_iter()).collect();
     if ranked.iter().all(|ranking| ranking.len() == 0) {
@@ -51,13 +54,25 @@ pub fn choose(documents: &[(&str, &str)], questions: &[&str], budget: usize, cou
     kept.into_iter().map(|idx| passages[idx].shown()).collect()
 }
 
+/// The passages of documents, names and texts.
+pub fn of<'a>(documents: &[(&'a str, &'a str)]) -> Vec<Passage<'a>> {
+    documents.iter().flat_map(|&(file, text)| split(file, text)).collect()
+}
+
+/// How much each passage speaks of what a question asks.
+pub fn scores(passages: &[Passage<'_>], question: &str) -> Vec<f64> {
+    let bags: Vec<&Bag> = passages.iter().map(|passage| &passage.words).collect();
+    rank::scores(stems(question), &bags, B)
+}
+
 /// Documents by line, to look up where something stands.
 pub struct Lines<'a>(Vec<Passage<'a>>);
 
 impl<'a> Lines<'a> {
     /// The lines of `documents`, names and texts.
     pub fn of(documents: &[(&'a str, &'a str)]) -> Self {
-        let by_line = |&(file, text): &(&'a str, &'a str)| text.lines().map(move |line| Passage::new(file, "", line));
+        let by_line =
+            |&(file, text): &(&'a str, &'a str)| text.lines().map(move |line| Passage::new(file, String::new(), line));
         Self(documents.iter().flat_map(by_line).collect())
     }
 
@@ -72,29 +87,34 @@ impl<'a> Lines<'a> {
 }
 
 impl<'a> Passage<'a> {
-    fn new(file: &'a str, heading: &'a str, text: &'a str) -> Self {
-        Self { file, heading, text, words: stems(&format!("{heading} {text}")).collect() }
+    fn new(file: &'a str, heading: String, text: &'a str) -> Self {
+        let words = stems(&format!("{heading} {text}")).collect();
+        Self { file, heading, text, words }
     }
 }
 
 impl Passage<'_> {
     fn shown(&self) -> String {
-        let heading = if self.text.starts_with(self.heading) { "" } else { self.heading };
+        let is_own = self.heading.lines().last().is_some_and(|last| self.text.starts_with(last));
+        let heading = if is_own { "" } else { self.heading.as_str() };
         format!("[{}] {heading}\n{}\n\n", self.file, self.text)
     }
 }
 
 fn split<'a>(file: &'a str, text: &'a str) -> Vec<Passage<'a>> {
-    let mut heading = "";
+    let level = |line: &str| line.chars().take_while(|c| *c == '#').count();
+    let mut headings: Vec<&str> = Vec::new();
     let mut passages = Vec::new();
     for paragraph in text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
-        if let Some(line) = paragraph.lines().find(|line| line.starts_with('#')) {
-            heading = line;
+        for line in paragraph.lines().filter(|line| line.starts_with('#')) {
+            headings.retain(|heading| level(heading) < level(line));
+            headings.push(line);
         }
-        if paragraph == heading {
+        if headings.last() == Some(&paragraph) {
             continue;
         }
-        passages.extend(pieces(paragraph).into_iter().map(|text| Passage::new(file, heading, text)));
+        let heading = headings.join("\n");
+        passages.extend(pieces(paragraph).into_iter().map(|text| Passage::new(file, heading.clone(), text)));
     }
     passages
 }

@@ -1,11 +1,14 @@
 //! What a program finds at hand: lines that load the inputs of its step, with what they give, and what of the inputs the
 //! model reads by itself. Small models know how to compute, and fail at how a file is laid out.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value as Json;
 
 use super::inputs::Input;
 use super::{Attempt, Miss, relation};
-use crate::orchestrate::{survey, word};
+use crate::orchestrate::{amount, survey, word};
 use crate::tool::Value;
 use crate::tool::format::{self, Format};
 use crate::tool::table::{self, Loaded};
@@ -81,6 +84,8 @@ pub struct AtHand {
     unopened: Vec<String>,
     /// Texts whose figures the author takes from the prompt.
     prose: Vec<String>,
+    /// What these say, rule by rule, where they state rules.
+    rules: Vec<String>,
     /// Whether other files are texts with figures in their sentences.
     has_sentences: bool,
     names: Vec<String>,
@@ -112,6 +117,7 @@ impl AtHand {
             let is_quoted = is_prose && named.contains(&input.name.as_str());
             if is_quoted {
                 at_hand.prose.push(input.name.clone());
+                at_hand.rules.extend(amount::rules(&input.text));
                 quoted.push_str(&quote(input));
             } else {
                 at_hand.unopened.push(input.name.clone());
@@ -135,9 +141,34 @@ impl AtHand {
         at_hand.code.push_str(&demands(&attempt.journal.run().goal));
         if !quoted.is_empty() {
             let about = if let [name] = names.as_slice() { about(name) } else { String::new() };
-            at_hand.code.push_str(&format!("{quoted}{about}# Its figures as constants:\n"));
+            at_hand.code.push_str(&format!("{quoted}{about}"));
         }
         Ok(at_hand)
+    }
+
+    /// What calls for the code that comes after [`Self::code`].
+    pub fn opening(&self) -> &'static str {
+        if self.prose.is_empty() { "" } else { "# Its figures as constants:\n" }
+    }
+
+    /// The columns that rows get from what they point to.
+    pub fn taken(&self) -> Vec<&str> {
+        static TAKEN: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r#"(?m)^ +row\["([^"]+)"\] = "#).expect("a constant expression"));
+        TAKEN.captures_iter(&self.code).filter_map(|found| found.get(1)).map(|name| name.as_str()).collect()
+    }
+
+    /// A name for an amount that means nothing else in the program.
+    pub fn variable(&self, amount: &str) -> String {
+        let name = plain(amount);
+        let is_set = |line: &str| line.split_once(" = ").is_some_and(|(set, _)| set == name);
+        let is_taken = RESERVED.contains(&name.as_str()) || self.code.lines().any(is_set);
+        if is_taken { format!("{name}_amount") } else { name }
+    }
+
+    /// The rules that stand in its texts.
+    pub fn rules(&self) -> &[String] {
+        &self.rules
     }
 
     /// What of several tables and data a program does not use.
@@ -148,7 +179,7 @@ impl AtHand {
     }
 
     /// What the author has to know besides.
-    pub fn rules(&self) -> String {
+    pub fn remarks(&self) -> String {
         let mut text = String::new();
         if self.code != IMPORTS {
             text.push_str(" It begins with the lines that load the data; go on after them.");

@@ -1,14 +1,12 @@
 //! `query_table`: the model writes one SELECT under a grammar of the real columns; several candidates are
 //! decoded in one batch, run, and compared by their results.
 
-use std::sync::LazyLock;
 use std::time::Instant;
 
-use regex::Regex;
 use serde_json::json;
 
 use super::call::all;
-use super::{Attempt, Miss};
+use super::{Attempt, Miss, sql};
 use crate::orchestrate::double::{self, Wish};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::driver::tool_deadline;
@@ -44,15 +42,21 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let may_limit = !(is_saved && speaks_of_groups(&task)) && asks_for_few(&attempt.asked());
         let has_damage = database.tables().iter().any(|table| table.n_bad > 0);
         let may_filter = !(has_damage && damage::computes_over_sound(&task));
-        query::grammar_of(database.tables(), Shape { may_limit, may_group: is_saved || may_group(&task), may_filter })
+        let of_damaged = damage::speaks_of_reasons(&task);
+        let may_group = is_saved || may_group(&task);
+        query::grammar_of(database.tables(), Shape { may_limit, may_group, may_filter, of_damaged })
     };
-    let schema = format!("{}{}", database.schema_text(), counting(database.tables()));
+    let schema = format!("{}{}", schema(&database, damage::speaks_of_reasons(&task)), counting(database.tables()));
     let known = format!("{} {task} {schema}", attempt.journal.run().goal);
     let queries = candidates(attempt, grammar, schema).await?;
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
+    let said = format!("{} {task}", attempt.journal.run().goal);
     for sql in queries {
-        let sql = as_meant(&sql);
+        let sql = sql::as_meant(&sql);
+        let is_mended = attempt.number == 1 && attempt.has(Mechanism::Grounding);
+        let mended = sql::without_conditions_of_nobody(&sql, &said).filter(|_| is_mended);
+        let sql = mended.unwrap_or(sql);
         if tried.iter().any(|(other, _)| *other == sql) {
             continue;
         }
@@ -61,6 +65,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         if let Ok(Output { value: Value::Table(table), .. }) = &mut result {
             count_damaged(table, &sql, &database);
             name_files(table, &database);
+            table.columns = sql::column_names(&table.columns);
         }
         let result = result.and_then(|output| attempt.about(&names, &sql, output));
         let result = result.and_then(|output| grounded(attempt, &sql, &known, output));
@@ -83,12 +88,19 @@ fn sorted_out(attempt: &Attempt<'_>, database: &Database, task: &str) -> Option<
     let table = database.tables().first().filter(|table| table.n_bad > 0)?;
     let sql = if damage::wants_damaged(task) {
         format!("SELECT text FROM {} ORDER BY line;", quote(&table.bad_name()))
-    } else if damage::wants_sound(task, &table.path) {
+    } else if damage::wants_sound(task, &table.path) || wants_rest(attempt, &table.path) {
         format!("SELECT * FROM {};", quote(&table.name))
     } else {
         return None;
     };
     Some(run(attempt, database, &sql))
+}
+
+/// Whether the goal's own words for the step's file ask for the rows that are not damaged, whatever the planner made of them.
+fn wants_rest(attempt: &Attempt<'_>, source: &str) -> bool {
+    let goal = &attempt.journal.run().goal;
+    let Some(path) = attempt.step.file().filter(|_| attempt.has(Mechanism::OwnWords)) else { return false };
+    clause::naming(goal, path).is_some_and(|demand| damage::wants_rest(&demand, goal, &[path, source]))
 }
 
 fn run(attempt: &Attempt<'_>, database: &Database, sql: &str) -> Result<Output, Miss> {
@@ -170,10 +182,12 @@ fn name_files(table: &mut Table, database: &Database) {
 
 /// A result, unless it was computed with a figure or compared with a name that was made up; later tries let that pass.
 fn grounded(attempt: &Attempt<'_>, sql: &str, known: &str, output: Output) -> Result<Output, Error> {
-    let said = format!("{} {}", attempt.journal.run().goal, attempt.task()).to_lowercase();
-    if attempt.number == 1 && attempt.has(Mechanism::Grounding) && names_unknown(sql, &said) {
-        let what = "the query compares with a name that the goal does not speak of; leave that condition out";
-        return Err(Error::Failed(what.into()));
+    let said = format!("{} {}", attempt.journal.run().goal, attempt.task());
+    if attempt.number == 1
+        && attempt.has(Mechanism::Grounding)
+        && let Some(what) = sql::condition_of_nobody(sql, &said)
+    {
+        return Err(Error::Failed(what));
     }
     let made_up = ground::made_up(sql, known);
     if made_up.is_empty() || attempt.number > TRIES_PLANNED || !attempt.has(Mechanism::Grounding) {
@@ -242,7 +256,7 @@ fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str, goal: &str) -
         let Ok(output) = result else { continue };
         let n_votes = if is_empty(&output.value) { 0 } else { votes(&output.value) };
         let is_asked = may_group(task) || !sql.to_uppercase().contains("GROUP BY");
-        let rank = (n_votes > 0 && !names_unknown(sql, &known), n_votes, is_asked);
+        let rank = (n_votes > 0 && !sql::names_unknown(sql, &known), n_votes, is_asked);
         if best.is_none_or(|(_, most)| rank > most) {
             best = Some((output, rank));
         }
@@ -258,23 +272,14 @@ fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str, goal: &str) -
     }
 }
 
-/// Whether a query compares with a name or a code of which neither goal nor task has a word: words in small letters can be
-/// the table's for something that the goal calls otherwise, names cannot. `known` is in small letters.
-fn names_unknown(sql: &str, known: &str) -> bool {
-    static TEXT: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?:=|<>|!=|IN \(|, )\s*'([^']+)'").expect("a constant expression"));
-    let is_date = |text: &str| text.len() > 6 && text.chars().all(|c| c.is_ascii_digit() || "-:/ T".contains(c));
-    let is_name = |text: &str| text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit()) && !is_date(text);
-    let has = |word: &str| known.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
-    let is_known = |text: &str| words(text).any(|word| has(&word));
-    TEXT.captures_iter(sql).any(|found| is_name(&found[1]) && !is_known(&found[1]))
-}
-
 /// Whether a step's words can mean groups of rows.
 fn may_group(task: &str) -> bool {
     const GROUPS: &[&str] =
-        &["per", "each", "every", "by", "group", "for", "which", "most", "least", "highest", "lowest"];
-    words(task).any(|word| GROUPS.contains(&word.as_str()) || (word.ends_with('s') && word.starts_with("total")))
+        &["per", "each", "every", "by", "group", "for", "which", "who", "whoever", "whom", "whose", "most", "least"];
+    let is_superlative = |word: &str| word.len() > 4 && word.ends_with("est");
+    words(task).any(|word| {
+        GROUPS.contains(&word.as_str()) || is_superlative(&word) || (word.ends_with('s') && word.starts_with("total"))
+    })
 }
 
 /// Whether a step's words can mean some rows of many: they say how many, or which by a superlative.
@@ -282,6 +287,12 @@ fn asks_for_few(asked: &str) -> bool {
     const FEW: &[&str] =
         &["most", "least", "top", "first", "last", "best", "worst", "which", "who", "less", "pick", "choose"];
     words(asked).any(|word| FEW.contains(&word.as_str()) || word.ends_with("est") || demand::number(&word).is_some())
+}
+
+/// The tables for the prompt, with those of damaged rows only where they are of interest.
+fn schema(database: &Database, of_damaged: bool) -> String {
+    let is_shown = |line: &&str| of_damaged || !database.tables().iter().any(|table| line.contains(&table.bad_name()));
+    database.schema_text().lines().filter(is_shown).map(|line| format!("{line}\n")).collect()
 }
 
 /// What a column of counts means, which models take for nothing but a column.
@@ -317,25 +328,12 @@ fn speaks_of_groups(task: &str) -> bool {
         "per" | "each" => !is_of_price(i),
         _ => ["every", "totals", "counts", "averages"].contains(&word),
     };
-    words.iter().enumerate().any(|(i, word)| begins(i, word))
-        && !has(&words, &["top", "only", "which", "best", "worst"])
-}
-
-/// The query as it was meant: `GROUP BY name` of a computed column that shadows a real one groups by what was
-/// computed, as people who write `LOWER(kind) AS kind … GROUP BY kind` expect and SQLite does not do.
-fn as_meant(sql: &str) -> String {
-    let computed = Regex::new(r"(?i)\b(\w+\([^()]*\)) AS (\w+)").expect("a constant expression");
-    let mut meant = sql.to_owned();
-    for found in computed.captures_iter(sql) {
-        let group = Regex::new(&format!(r"(?i)\bGROUP BY {}\b", regex::escape(&found[2])));
-        let is_aggregate = ["SUM", "AVG", "COUNT", "MIN", "MAX", "TOTAL", "ROUND"]
-            .iter()
-            .any(|name| found[1].to_uppercase().starts_with(name));
-        if let (Ok(group), false) = (group, is_aggregate) {
-            meant = group.replace_all(&meant, regex::NoExpand(&format!("GROUP BY {}", &found[1]))).into_owned();
-        }
-    }
-    meant
+    // "with the largest at the top" is an order.
+    let is_few = |i: usize| match words[i].as_str() {
+        "top" => !(i > 1 && words[i - 1] == "the" && ["at", "on"].contains(&words[i - 2].as_str())),
+        word => ["only", "which", "best", "worst"].contains(&word),
+    };
+    words.iter().enumerate().any(|(i, word)| begins(i, word)) && !(0..words.len()).any(is_few)
 }
 
 /// Whether a result says nothing: it has no rows, or nothing stands in them.
@@ -414,22 +412,11 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_said_are_made_up() {
-        let known = "visitors of each show, only for dr. kessler, in may";
-        for (sql, want) in [
-            ("SELECT 1 FROM t WHERE till = 'A'", true),
-            ("SELECT 1 FROM t WHERE name = 'Dr. Amara Kessler' AND state = 'open'", false),
-            ("SELECT 1 FROM t WHERE show IN ('Night Sky', 'Ice Age')", true),
-            ("SELECT 1 FROM t WHERE day >= '2024-05-01' AND day = '2024-05-31'", false),
-            ("SELECT name || ', ' || 'x' FROM t", false),
-        ] {
-            assert_eq!(names_unknown(sql, known), want, "{sql}");
-        }
-    }
-
-    #[test]
     fn a_few_rows_are_told_from_all() {
         assert!(speaks_of_groups("total price per region") && speaks_of_groups("mean of each kind"));
+        assert!(
+            speaks_of_groups("sum for each rider, the longest at the top") && !speaks_of_groups("top 3 of each kind")
+        );
         assert!(!speaks_of_groups("the cheapest cabin for no more than 300 euro per night"));
         assert!(
             asks_for_few("the cheapest room") && asks_for_few("the three oldest") && !asks_for_few("total per region")

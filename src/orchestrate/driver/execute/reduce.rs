@@ -1,6 +1,9 @@
 //! Questions over many documents that no single passage answers: an average, a total, what comes up most
 //! often. Every document is asked for its share, all in one batch; code adds up, or the shares are counted.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -121,7 +124,19 @@ pub fn of(question: &str, n_documents: usize) -> Vec<Reduction> {
 
 #[derive(Debug, Deserialize)]
 struct Number {
+    #[serde(default)]
+    passage: String,
     number: Option<f64>,
+}
+
+impl Number {
+    /// The only number of the passage that was chosen, whatever was made of it; else the one that was named.
+    fn value(&self) -> Option<f64> {
+        match figures(&self.passage)[..] {
+            [only] => Some(only),
+            _ => self.number,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -151,7 +166,7 @@ pub async fn reduce(
 
 fn numeric(reduction: Reduction, shares: &[String], question: &str) -> Result<String, Miss> {
     let numbers: Vec<f64> =
-        shares.iter().filter_map(|share| serde_json::from_str::<Number>(share).ok()?.number).collect();
+        shares.iter().filter_map(|share| serde_json::from_str::<Number>(share).ok()?.value()).collect();
     if numbers.is_empty() {
         return Err(Miss::new(format!("no document gives a number for: {question}"), shares.join("\n")));
     }
@@ -246,15 +261,21 @@ fn passages_of(text: &str) -> serde_json::Value {
 
 /// The numbers that stand in a text, as an enumeration: a number that is not there cannot be named.
 fn numbers_of(text: &str) -> serde_json::Value {
-    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
-    let mut numbers: Vec<serde_json::Value> = parts
-        .filter_map(|part| serde_json::from_str::<serde_json::Number>(part).ok())
-        .map(Into::into)
-        .take(40)
-        .collect();
+    let whole = |number: f64| if number.fract() == 0.0 { json!(number as i64) } else { json!(number) };
+    let mut numbers: Vec<serde_json::Value> = figures(text).into_iter().map(whole).take(40).collect();
     numbers.dedup();
     numbers.push(serde_json::Value::Null);
     json!({ "enum": numbers })
+}
+
+/// The numbers of a text. Of "8/10" and "8 out of 10" the second says what the scale is.
+fn figures(text: &str) -> Vec<f64> {
+    static SCORE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(^|[^\d./])(\d+(?:\.\d+)?)(?: ?/ ?| out of )\d+($|[^\d/])").expect("a constant expression")
+    });
+    let text = SCORE.replace_all(text, "$1$2$3");
+    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
+    parts.filter_map(|part| part.parse().ok()).collect()
 }
 
 fn base(attempt: &Attempt<'_>, text: String) -> Call {
@@ -273,6 +294,17 @@ fn base(attempt: &Attempt<'_>, text: String) -> Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scale_is_no_number_of_its_own() {
+        for (text, want) in [
+            ("Score: 8/10", json!([8, null])),
+            ("I give 7.5 out of 10, though 3 things broke.", json!([7.5, 3, null])),
+            ("On 12/15/2024.", json!([12, 15, 2024, null])),
+        ] {
+            assert_eq!(numbers_of(text)["enum"], want, "{text}");
+        }
+    }
 
     #[test]
     fn questions_over_many_documents_are_told_from_others() {
@@ -324,7 +356,7 @@ mod tests {
             passages_of("Fine room. Rating: 4/5\nNoisy; 3 nights"),
             json!({ "enum": ["Rating: 4/5", "3 nights", "none"] })
         );
-        assert_eq!(numbers_of("4/5 and 3.5."), json!({ "enum": [4, 5, 3.5, null] }));
+        assert_eq!(numbers_of("4/5 and 3.5."), json!({ "enum": [4, 3.5, null] }));
     }
 
     #[test]
@@ -333,5 +365,7 @@ mod tests {
         let got = numeric(Reduction::Mean, &shares, "q").unwrap();
         assert_eq!(got, "The average over 2 documents is 3.75.");
         assert!(numeric(Reduction::Sum, &shares[1..2], "q").is_err());
+        let passage = ["{\"passage\":\"Score: 6/10\",\"number\":null}".to_owned()];
+        assert_eq!(numeric(Reduction::Mean, &passage, "q").unwrap(), "The average over 1 documents is 6.");
     }
 }

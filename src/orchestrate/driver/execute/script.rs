@@ -11,12 +11,13 @@ use serde_json::{Value as Json, json};
 
 use super::call::{Record, all};
 use super::program::AtHand;
-use super::{Attempt, Miss, reduce};
+use super::{Attempt, Miss, form, reduce};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::event::written;
 use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::tool::format::{self, Format};
 use crate::tool::{Change, Error, Output, Value, table};
+use crate::types::Message;
 
 /// Lines of a calculation that is shown step by step.
 const MIN_STEPS: usize = 3;
@@ -31,24 +32,41 @@ pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         return Ok(Value::Text(counted).into());
     }
     let at_hand = AtHand::of(attempt)?;
-    let names = attempt.names();
+    let messages = messages(attempt, &at_hand);
     let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
-    for own in candidates(attempt, &at_hand).await? {
-        let code = format!("{}{own}", at_hand.code);
-        if tried.iter().any(|(other, _)| *other == code) {
+    if let Some(form) = form::of(attempt, &at_hand).filter(|_| attempt.number <= TRIES_PLANNED) {
+        let filled = form::fill(attempt, &at_hand, &form, messages.clone()).await;
+        match filled {
+            Ok(code) => tried.push((code.clone(), run(attempt, &at_hand, &code).await)),
+            Err(miss) if miss.fatal || miss.spent => return Err(miss),
+            Err(_) => {}
+        }
+        if let [(_, Ok(output))] = &tried[..] {
+            return Ok(settled(attempt, output.clone()));
+        }
+    }
+    for own in candidates(attempt, &at_hand, messages).await? {
+        let own = format!("{}{own}", at_hand.opening());
+        if tried.iter().any(|(other, _)| *other == own) {
             continue;
         }
-        let began = Instant::now();
-        let arguments = json!({ "code": code });
-        let result =
-            attempt.tool("script", arguments.clone(), Record::Later).await.and_then(|output| fits(attempt, output));
-        let result = result.and_then(|output| attempt.about(&names, &own, output));
-        let result = result.and_then(|output| unchanged(attempt, &own, output));
-        let result = result.and_then(|output| uses_all(attempt, &at_hand, &own, output));
-        attempt.record("script", arguments, &result, began);
-        tried.push((code, result));
+        let result = run(attempt, &at_hand, &own).await;
+        tried.push((own, result));
     }
     choose(tried).map(|output| settled(attempt, output))
+}
+
+/// Runs what a program has besides the lines that load its inputs, and holds its result against what is asked.
+async fn run(attempt: &Attempt<'_>, at_hand: &AtHand, own: &str) -> Result<Output, Error> {
+    let (began, names) = (Instant::now(), attempt.names());
+    let arguments = json!({ "code": format!("{}{own}", at_hand.code) });
+    let result = attempt.tool("script", arguments.clone(), Record::Later).await;
+    let result = result.and_then(|output| fits(attempt, output));
+    let result = result.and_then(|output| attempt.about(&names, own, output));
+    let result = result.and_then(|output| unchanged(attempt, own, output));
+    let result = result.and_then(|output| uses_all(attempt, at_hand, own, output));
+    attempt.record("script", arguments, &result, began);
+    result
 }
 
 /// A result, unless an amount that is told in several places was changed after it was computed: then it stands for two
@@ -81,6 +99,7 @@ fn overwritten(code: &str) -> Option<&str> {
         match (words.next(), words.next()) {
             (Some("for" | "while" | "def"), _) => loops.push(indent),
             (Some(name), Some("*=" | "-=" | "/=" | "+=")) if loops.is_empty() => changed.push(name),
+            (Some(name), Some("=")) if loops.is_empty() && is_computed_from(line, name) => changed.push(name),
             _ => {}
         }
     }
@@ -90,6 +109,13 @@ fn overwritten(code: &str) -> Option<&str> {
         code.lines().filter(tells).filter(holds).count() > 1
     };
     changed.into_iter().find(is_told)
+}
+
+/// Whether a line that sets `name` computes it from what it was; rounding changes nothing.
+fn is_computed_from(line: &str, name: &str) -> bool {
+    let Some((_, value)) = line.split_once('=') else { return false };
+    let holds = value.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
+    holds && value.contains(['*', '+', '-', '/']) && !value.trim_start().starts_with("round(")
 }
 
 /// A result as it is kept: what belongs into a file of rows stays the text that it is, and is a table for the steps that
@@ -253,10 +279,9 @@ fn with_rounded(text: &str, pattern: &Regex, scale: f64) -> String {
     pattern.replace_all(text, plain).into_owned()
 }
 
-/// What the model writes after the lines that load the inputs.
-async fn candidates(attempt: &Attempt<'_>, at_hand: &AtHand) -> Result<Vec<String>, Miss> {
-    let step = attempt.step;
-    let end = match step.file() {
+/// What asks for a program.
+fn messages(attempt: &Attempt<'_>, at_hand: &AtHand) -> Vec<Message> {
+    let end = match attempt.step.file() {
         Some(path) => format!("Print exactly the text that belongs into {path}, and nothing else; do not write files."),
         None => "Print the result with a few words that say what it is.".to_owned(),
     };
@@ -266,14 +291,18 @@ async fn candidates(attempt: &Attempt<'_>, at_hand: &AtHand) -> Result<Vec<Strin
         "Files:\n{}{}{asked}\nWrite a short, plain Python program for this step.{} It uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Every amount has a variable of its own, which is never changed afterwards. Follow every rule in the inputs and the goal. {end}{steps}",
         at_hand.shown,
         attempt.failures(),
-        at_hand.rules(),
+        at_hand.remarks(),
     );
-    let messages = attempt.focus("You write short, correct Python programs.", text);
+    attempt.focus("You write short, correct Python programs.", text)
+}
+
+/// What the model writes after the lines that load the inputs.
+async fn candidates(attempt: &Attempt<'_>, at_hand: &AtHand, messages: Vec<Message>) -> Result<Vec<String>, Miss> {
     let calls = (0..attempt.width(N_CANDIDATES)).map(|candidate| Call {
         purpose: "script",
-        step: Some(step.id),
+        step: Some(attempt.step.id),
         messages: messages.clone(),
-        prefill: format!("```python\n{}", at_hand.code),
+        prefill: format!("```python\n{}{}", at_hand.code, at_hand.opening()),
         grammar: None,
         sampling: attempt.sampling(candidate),
         stop: vec!["```".into()],
@@ -313,6 +342,8 @@ mod tests {
             (format!("total = 5\nif total > 4:\n    total *= 2\n{told}"), Some("total")),
             (format!("total = 0\nfor row in rows:\n    total += row\n{told}"), None),
             ("total = 5\ntotal += 1\nprint(total)".to_owned(), None),
+            (format!("total = 5\ntotal = total * 2\n{told}"), Some("total")),
+            (format!("total = 5\ntotal = round(total * 1, 2)\n{told}"), None),
         ] {
             assert_eq!(overwritten(&code), want, "{code}");
         }

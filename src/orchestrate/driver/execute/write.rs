@@ -1,6 +1,7 @@
 //! `write`: prose from inputs. What the goal says about length and words is read by code, enforced by the
 //! grammar where a grammar can (lines), and checked on several candidates that are decoded in one batch.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -10,12 +11,12 @@ use super::call::{all, best_of_rounds};
 use super::digest::Fitted;
 use super::inputs::{Input, named};
 use super::{Attempt, Miss};
-use crate::orchestrate::clause;
 use crate::orchestrate::content::Content;
 use crate::orchestrate::demand::{self, Demand};
 use crate::orchestrate::driver::mind::{Call, Reply};
 use crate::orchestrate::machine::TRIES;
 use crate::orchestrate::plan::Step;
+use crate::orchestrate::{clause, word};
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Sampling};
 
@@ -33,8 +34,14 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let inputs = attempt.texts()?;
     let demand = demanded(attempt, &inputs);
     let content = Content::read(&attempt.asked(), &named(&inputs));
+    // What this run has written before is spoken of, not said again.
+    let is_of_lines = |input: &&Input| input.name.starts_with('$') && !verses(&input.text).is_empty();
+    let written: Vec<Input> = inputs.iter().filter(is_of_lines).cloned().collect();
     let Fitted { inputs, notes } = attempt.fitted(inputs, &attempt.asked()).await?;
-    let n = if demand.is_empty() && content.is_empty() { 1 } else { attempt.width(N_CANDIDATES) };
+    let brief = attempt.brief();
+    let files: Vec<&str> = brief.outputs().into_iter().chain(brief.named.iter().map(String::as_str)).collect();
+    let is_free = demand.is_empty() && content.is_empty() && written.is_empty();
+    let n = if is_free { 1 } else { attempt.width(N_CANDIDATES) };
     let calls = (0..n).map(|candidate| {
         let text = format!("{}{}", attempt.shown(&inputs, usize::MAX), instruction(attempt, &demand, &content));
         call(attempt, text, &demand, candidate)
@@ -47,7 +54,8 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let text = clean(&reply);
         let mut faults = demand.faults(&text);
         faults.extend(content.faults(&text));
-        faults.extend(odd(&text, attempt.step.file()));
+        faults.extend(odd(&text, &files));
+        faults.extend(written.iter().find_map(|input| repeats(&text, &input.text)));
         if let Some(path) = attempt.step.file() {
             faults.extend(attempt.faults(path, &text));
             faults.sort();
@@ -73,28 +81,67 @@ fn demanded(attempt: &Attempt<'_>, inputs: &[Input]) -> Demand {
     let mut demand = demand::read(&attempt.step.task, goal, &named(inputs));
     let brief = attempt.brief();
     if !demand.has_counts()
-        && let Some(words) = attempt.step.file().and_then(|path| clause::of_file(goal, path, &brief.outputs()))
+        && let Some(words) = attempt.step.file().and_then(|path| clause::of_file_alone(goal, path, &brief.outputs()))
     {
         demand.take_counts(demand::of_whole(&words));
     }
     demand
 }
 
-/// What no text of a file should be: talk about the file itself, a string of hashtags, the same line again and again.
-fn odd(text: &str, path: Option<&str>) -> Option<String> {
+/// What no text of a file should be: talk about the files of the goal, a string of hashtags, the same again and again.
+fn odd(text: &str, files: &[&str]) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let mut seen = std::collections::BTreeSet::new();
-    if path.is_some_and(|path| text.contains(path)) {
-        Some("it speaks of its own file instead of being its text".into())
+    let mut seen = BTreeSet::new();
+    if let Some(path) = files.iter().find(|path| clause::names(text, path)) {
+        Some(format!("it speaks of the file {path} instead of being a text by itself"))
+    } else if words.windows(4).any(|four| four.iter().all(|word| *word == four[0])) {
+        Some("it says the same word again and again".into())
     } else if text.split_whitespace().filter(|word| word.starts_with('#') && word.len() > 1).count() > 2 {
         Some("it has hashtags".into())
     } else if let Some(place) = placeholder(text) {
         Some(format!("it has the placeholder {place}; leave out what is not known"))
     } else if lines.iter().any(|line| line.len() > 20 && !seen.insert(*line)) {
         Some("it has the same line twice".into())
+    } else if !lines.is_empty() && lines.iter().all(|line| is_heading(line)) {
+        Some("it is nothing but a heading".into())
+    } else if is_refusal(text) {
+        Some("it refuses to be written".into())
     } else {
         None
     }
+}
+
+/// What is wrong with a text that repeats lines of another one, which is made of a few.
+fn repeats(text: &str, other: &str) -> Option<String> {
+    let lines = verses(other);
+    let text = plain_words(text);
+    let n_repeated = lines.iter().filter(|line| text.contains(line.as_str())).count();
+    let is_much = n_repeated > 1 && n_repeated * 4 >= lines.len();
+    is_much.then(|| "it repeats lines of the text that it speaks of; say it in other words".into())
+}
+
+/// The lines of several words of a text that has some, in plain words.
+fn verses(text: &str) -> Vec<String> {
+    /// Words of the shortest line that counts.
+    const MIN_WORDS: usize = 4;
+    let lines: Vec<String> =
+        text.lines().map(plain_words).filter(|line| line.split(' ').count() >= MIN_WORDS).collect();
+    if lines.len() > 2 { lines } else { Vec::new() }
+}
+
+fn plain_words(text: &str) -> String {
+    word::words(text).collect::<Vec<_>>().join(" ")
+}
+
+fn is_heading(line: &str) -> bool {
+    line.starts_with('#') || (line.starts_with("**") && line.ends_with("**"))
+}
+
+fn is_refusal(text: &str) -> bool {
+    let text = text.to_lowercase().replace('’', "'");
+    ["i'm sorry, but", "i am sorry, but", "as an ai"].iter().any(|phrase| text.starts_with(phrase))
+        || text.contains("as an ai language model")
 }
 
 /// A placeholder like `[Your Name]`, which a reader would have to fill in.
@@ -138,7 +185,8 @@ async fn each(attempt: &Attempt<'_>, mut items: Vec<Input>) -> Result<Output, Mi
     };
     let judge = |i: usize, reply: &Reply| {
         let text = clean(reply);
-        let n_faults = demand.faults(&text).len() + usize::from(is_copy(&text, &items[i].text));
+        let is_of_other = is_copy(&text, &items[i].text) || is_beside(&text, &items[i].text, &attempt.step.task);
+        let n_faults = demand.faults(&text).len() + usize::from(is_of_other);
         (!text.is_empty()).then_some((n_faults, text))
     };
     let best = best_of_rounds(attempt, items.len(), ROUNDS, call, judge).await?;
@@ -152,6 +200,21 @@ fn is_copy(text: &str, source: &str) -> bool {
     let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
     let (text, source) = (words(text), words(source));
     text.len() > 60 && (source.contains(&text) || text.contains(&source))
+}
+
+/// Whether a text says next to nothing of what its source says and others do not: two words at least, besides those of
+/// the task.
+fn is_beside(text: &str, source: &str, task: &str) -> bool {
+    /// A shorter source may well be told in other words.
+    const MIN_SOURCE: usize = 15;
+    const MIN_SHARED: usize = 2;
+    let stems = |text: &str| -> BTreeSet<String> {
+        let is_of_content = |word: &String| word.chars().count() > 3 && word.chars().all(char::is_alphabetic);
+        word::words(text).filter(is_of_content).map(|word| word::stem(&word)).collect()
+    };
+    let (of_task, own) = (stems(task), stems(source));
+    let n_shared = stems(text).iter().filter(|stem| own.contains(*stem) && !of_task.contains(*stem)).count();
+    own.len() >= MIN_SOURCE && n_shared < MIN_SHARED
 }
 
 /// The texts as a table and, where each gets a file, as changes; an item without a text has none in the table either.
@@ -225,16 +288,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_text_about_another_one_does_not_repeat_it() {
+        let song =
+            "In the quiet of the night\nthe owl sits on a wall\nand all the snow is white\nwhile stars begin to fall\n";
+        let copied = "It tells how the owl sits on a wall, and all the snow is white.";
+        assert!(repeats(copied, song).is_some());
+        assert_eq!(repeats("It is about an owl that sits on a wall in the snow.", song), None);
+    }
+
+    #[test]
+    fn a_summary_has_something_of_its_source() {
+        let source = "Very well planned, with a clear list of what to bring. My son still talks about the archery \
+                      lessons every day, and about supper around the camp fire beside that little lake.";
+        assert!(is_beside("The feedback of the family is overwhelmingly positive.", source, "sum up the feedback"));
+        assert!(!is_beside("Well planned, and the archery lessons were a hit.", source, "sum up the feedback"));
+    }
+
+    #[test]
     fn what_no_text_should_be_is_found() {
         for (text, want) in [
             ("Best regards,\n[Your Name]", Some("it has the placeholder [Your Name]; leave out what is not known")),
             ("See [Mill Museum](map.png) and [1].", None),
-            ("It is the text of a.txt.", Some("it speaks of its own file instead of being its text")),
+            ("It is the text of a.txt.", Some("it speaks of the file a.txt instead of being a text by itself")),
             ("Good #day to #all #people", Some("it has hashtags")),
             ("the same line again and again\nthe same line again and again", Some("it has the same line twice")),
+            ("# On the mood", Some("it is nothing but a heading")),
+            ("I'm sorry, but as an AI I cannot.", Some("it refuses to be written")),
+            ("It is so so so so good.", Some("it says the same word again and again")),
             ("A plain text.", None),
         ] {
-            assert_eq!(odd(text, Some("a.txt")).as_deref(), want, "{text}");
+            assert_eq!(odd(text, &["a.txt"]).as_deref(), want, "{text}");
         }
         assert_eq!(without_blanks_to_fill("Dear all,\n[Date]\nCome!\n\n[Your Name]\n"), "Dear all,\nCome!");
     }

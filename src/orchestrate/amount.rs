@@ -1,0 +1,363 @@
+//! Amounts that a goal wants in a file, one a line, and the rules that a text states for them.
+//!
+//! A small model that writes a program for all of it at once skips the second rule. Asked for one amount after the other,
+//! each with its own rule right above it, it does what that one says.
+//! Must not know: steps, models, programs.
+
+use std::collections::BTreeSet;
+
+use super::word::{self, plain};
+
+/// Fewer lines need no taking apart.
+const MIN_AMOUNTS: usize = 3;
+/// More are a table.
+const MAX_AMOUNTS: usize = 8;
+/// Words of the longest name of an amount.
+const MAX_NAME: usize = 5;
+/// A text with more rules is a document, not terms to compute by.
+const MAX_RULES: usize = 12;
+/// Words of the shortest rule.
+const MIN_WORDS: usize = 4;
+/// Words that belong to many amounts, and to the last one above all.
+const COMMON: &[&str] = &["total", "sum", "amount", "final", "due", "payable", "overall", "whole", "result"];
+
+/// Words for what an amount is when others are taken off.
+const REST: &[&str] = &["amount", "remains", "remaining", "rest", "remainder", "left", "net"];
+
+/// The amounts that a demand lists for its file, in order, as in "with the subtotal, the VAT and the total, one line each".
+pub fn wanted(demand: &str) -> Option<Vec<String>> {
+    if !word::words(demand).any(|word| word == "line" || word == "lines") {
+        return None;
+    }
+    let list = enumeration(demand)?;
+    let names: Vec<String> = list.iter().map(|item| name(item)).collect();
+    let is_name = |name: &String| {
+        let n_words = name.split_whitespace().count();
+        (1..=MAX_NAME).contains(&n_words) && name.starts_with(char::is_alphabetic)
+    };
+    let is_unique = names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    let is_list = (MIN_AMOUNTS..=MAX_AMOUNTS).contains(&names.len()) && names.iter().all(is_name);
+    (is_list && is_unique).then_some(names)
+}
+
+/// The parts of the list in a sentence: behind its colon, or around the commas before an "and".
+fn enumeration(demand: &str) -> Option<Vec<String>> {
+    /// Words behind which a list begins.
+    const OPENING: &[&str] = &[
+        "with",
+        "show",
+        "shows",
+        "give",
+        "gives",
+        "giving",
+        "list",
+        "contain",
+        "containing",
+        "hold",
+        "holds",
+        "has",
+        "have",
+        "of",
+        "for",
+    ];
+    /// Words with which what is said of the list begins.
+    const CLOSING: &[&str] = &["each", "one", "on", "in", "all", "as", "every", "so", "rounded", "a"];
+    let text = demand.trim_end_matches(['.', '!', '?']);
+    let behind_colon = text.rsplit_once(": ").map(|(_, list)| list);
+    let list = behind_colon.unwrap_or(text);
+    let mut parts: Vec<Vec<&str>> = vec![Vec::new()];
+    for word in list.split_whitespace() {
+        if word == "and" {
+            parts.push(Vec::new());
+            continue;
+        }
+        parts.last_mut()?.push(word.trim_end_matches(','));
+        if word.ends_with(',') {
+            parts.push(Vec::new());
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    if behind_colon.is_none() {
+        // "Write it.txt with the subtotal": the list begins behind the last word that can open it.
+        let first = parts.first_mut()?;
+        let opens = first.iter().rposition(|word| OPENING.contains(&plain(word).as_str()))?;
+        first.drain(..=opens);
+    }
+    let is_closing = |word: &&str| CLOSING.contains(&plain(word).as_str());
+    let mut items = Vec::new();
+    for part in parts {
+        // "the total each on its own line", ", one line each".
+        let end = part.iter().skip(1).position(is_closing).map_or(part.len(), |at| at + 1);
+        if part.first().is_some_and(is_closing) {
+            break;
+        }
+        items.push(part[..end].join(" "));
+        if end < part.len() {
+            break;
+        }
+    }
+    Some(items)
+}
+
+/// A name without its article and marks.
+fn name(item: &str) -> String {
+    let bare = item.trim_matches(|c: char| !c.is_alphanumeric());
+    let article = ["the ", "its ", "a ", "an ", "The "].iter().find_map(|article| bare.strip_prefix(article));
+    article.unwrap_or(bare).to_owned()
+}
+
+/// The sentences of a text that can be rules, in order; none if they are too many or say no figure.
+pub fn rules(text: &str) -> Vec<String> {
+    let mut rules: Vec<String> = items(text).iter().flat_map(|item| sentences(item)).collect();
+    rules.retain(|rule| rule.split_whitespace().count() >= MIN_WORDS);
+    let has_figure = rules.iter().any(|rule| rule.contains(|c: char| c.is_ascii_digit()));
+    if rules.len() > MAX_RULES || !has_figure { Vec::new() } else { rules }
+}
+
+/// The paragraphs and list items of a text, each on one line, without headings and marks.
+fn items(text: &str) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for line in text.lines().map(str::trim) {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        if line.is_empty() || line.starts_with('#') {
+            is_open = false;
+            continue;
+        }
+        let is_item = word::is_marker(first);
+        let bare = if is_item { line[first.len()..].trim() } else { line };
+        match items.last_mut().filter(|_| is_open && !is_item) {
+            Some(item) => {
+                item.push(' ');
+                item.push_str(bare);
+            }
+            None => items.push(bare.to_owned()),
+        }
+        is_open = true;
+    }
+    // A line of a few words that ends like no sentence is a heading.
+    items.retain(|item| item.ends_with(['.', '!', ';']) || item.contains(|c: char| c.is_ascii_digit()));
+    items
+}
+
+fn sentences(item: &str) -> Vec<String> {
+    word::sentences(item).into_iter().map(|words| words.join(" ")).filter(|sentence| !sentence.is_empty()).collect()
+}
+
+/// An amount with what is said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Amount {
+    /// As the goal calls it.
+    pub name: String,
+    /// The rules for it, as they stand in their text.
+    pub rules: Vec<String>,
+    /// The amounts before it that it is computed from, by their places.
+    pub from: Vec<usize>,
+}
+
+/// The amounts with their rules: a rule belongs to the last of the amounts that it speaks of, since it speaks of those
+/// before as of what is known. One without a rule is computed from all before it.
+pub fn with_rules(names: &[String], rules: &[String]) -> Vec<Amount> {
+    let empty = |name: &String| Amount { name: name.clone(), rules: Vec::new(), from: Vec::new() };
+    let mut amounts: Vec<Amount> = names.iter().map(empty).collect();
+    for rule in rules.iter().filter(|rule| !is_rounding(rule)) {
+        let said = stems(rule, |_| true);
+        let speaks_of = |name: &String, is_kept: fn(&str) -> bool| !stems(name, is_kept).is_disjoint(&said);
+        let last = |is_kept: fn(&str) -> bool| names.iter().rposition(|name| speaks_of(name, is_kept));
+        let Some(at) = last(is_own).or_else(|| last(is_common)) else { continue };
+        amounts[at].rules.push(rule.clone());
+        if rule.contains(|c: char| c.is_ascii_digit()) {
+            // "added to the amount after the rebate": what is left of the first one.
+            let is_of_rest = at > 0 && word::has(&word::words(rule).collect::<Vec<_>>(), REST);
+            let known = (0..at).filter(|&before| (before == 0 && is_of_rest) || speaks_of(&names[before], is_own));
+            amounts[at].from.extend(known);
+        }
+    }
+    for (at, amount) in amounts.iter_mut().enumerate().skip(1) {
+        if amount.rules.is_empty() {
+            amount.from = (0..at).collect();
+        }
+        amount.from.sort_unstable();
+        amount.from.dedup();
+    }
+    amounts
+}
+
+fn stems(text: &str, is_kept: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let words = word::words(text).filter(|word| word.chars().count() > 2 && is_kept(word));
+    words.map(|word| word::stem(word.trim_end_matches('s'))).collect()
+}
+
+fn is_common(word: &str) -> bool {
+    COMMON.contains(&word)
+}
+
+fn is_own(word: &str) -> bool {
+    !is_common(word) && !["the", "and", "for"].contains(&word)
+}
+
+/// A rule without what it says of others than the one that the goal is about: of "Ada 80 EUR, Ben 150 EUR" one part.
+pub fn about(rule: &str, name: &str) -> String {
+    let (head, list) = rule.split_once(": ").map_or(("", rule), |(head, list)| (head, list));
+    let own: Vec<&str> = list.split(", ").filter(|part| part.contains(name)).collect();
+    let is_list = list.matches(", ").count() > 0 && own.len() == 1 && own[0].contains(|c: char| c.is_ascii_digit());
+    match (is_list, head.is_empty()) {
+        (false, _) => rule.to_owned(),
+        (true, true) => own[0].to_owned(),
+        (true, false) => format!("{head}: {}", own[0]),
+    }
+}
+
+/// The most that a rule of one percentage and nothing else can make of what is known.
+pub fn most(amount: &Amount, known: &[f64]) -> Option<f64> {
+    let rules = amount.rules.join(" ");
+    let words: Vec<&str> = rules.split_whitespace().collect();
+    let of_percent = words.windows(2).filter(|pair| pair[1].starts_with("percent") || pair[1].starts_with('%'));
+    let spaced = of_percent.filter_map(|pair| pair[0].parse::<f64>().ok());
+    let joined =
+        words.iter().filter_map(|word| word.trim_end_matches([',', '.']).strip_suffix('%')?.parse::<f64>().ok());
+    let percents: Vec<f64> = spaced.chain(joined).collect();
+    let [percent] = percents[..] else { return None };
+    (!known.is_empty()).then(|| known.iter().map(|value| value.abs()).sum::<f64>() * percent / 100.0)
+}
+
+/// Whether a rule says that amounts are rounded to cents, as they are shown anyway.
+fn is_rounding(rule: &str) -> bool {
+    let rule = rule.to_lowercase();
+    rule.contains("round") && ["cent", "decimal"].iter().any(|unit| rule.contains(unit))
+}
+
+/// What an expression for an amount does against its rules, as far as code can tell. `names` are the variables of the
+/// amounts before it.
+pub fn n_faults(amount: &Amount, expression: &str, names: &[String]) -> usize {
+    let words: Vec<&str> = expression.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let is_missing = |at: &&usize| names.get(**at).is_some_and(|name| !words.contains(&name.as_str()));
+    let n_missing = amount.from.iter().filter(is_missing).count();
+    let rounds = expression.contains("round(") && !expression.contains(", 2)");
+    n_missing + usize::from(rounds) + usize::from(multiplies(expression, names)) + n_against_figures(amount, expression)
+}
+
+/// Whether an expression multiplies one amount by another.
+fn multiplies(expression: &str, names: &[String]) -> bool {
+    let parts: Vec<&str> = expression.split_whitespace().collect();
+    let is_amount = |part: &str| names.iter().any(|name| name == part.trim_matches(['(', ')']));
+    parts.windows(3).any(|three| three[1] == "*" && is_amount(three[0]) && is_amount(three[2]))
+}
+
+/// Figures of the rules that an expression does not have, and thresholds that it subtracts though no rule speaks of a part.
+fn n_against_figures(amount: &Amount, expression: &str) -> usize {
+    const PARTS: &[&str] = &["part", "portion", "excess", "exceed", "beyond", "above that", "remainder", "rest"];
+    let rules = amount.rules.join(" ");
+    let [there, said] = [expression, &rules].map(numbers);
+    let is_there = |number: &f64| {
+        let forms = [*number, number / 100.0, 1.0 - number / 100.0, 1.0 + number / 100.0];
+        there.iter().any(|other| forms.iter().any(|form| (form - other).abs() < 1e-9))
+    };
+    let n_missing = if amount.from.is_empty() { 0 } else { said.iter().filter(|number| !is_there(number)).count() };
+    let of_parts = PARTS.iter().any(|part| rules.to_lowercase().contains(part));
+    let subtracts = said.iter().any(|number| *number >= 10.0 && expression.contains(&format!("- {number}")));
+    n_missing + usize::from(subtracts && !of_parts)
+}
+
+fn numbers(text: &str) -> Vec<f64> {
+    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
+    parts.filter_map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_that_a_file_is_to_have_are_found() {
+        for (demand, want) in [
+            (
+                "Write i.txt with the subtotal, the discount, the VAT and the total each on its own line",
+                Some(&["subtotal", "discount", "VAT", "total"][..]),
+            ),
+            (
+                "Save b.txt with four lines: the sum of the goods, the rebate, the tax and the final amount.",
+                Some(&["sum of the goods", "rebate", "tax", "final amount"]),
+            ),
+            (
+                "b.txt should show the subtotal, the tax, and the amount due, one line each.",
+                Some(&["subtotal", "tax", "amount due"]),
+            ),
+            (
+                "The result goes into c.txt, four lines: Mileage, Parking, Advance, Payout, each followed by its amount.",
+                Some(&["Mileage", "Parking", "Advance", "Payout"]),
+            ),
+            ("Write the names, one line each, to n.txt.", None),
+            ("Write a poem of four lines to p.txt.", None),
+            ("Write i.txt with the subtotal, the VAT and the total.", None),
+        ] {
+            let want = want.map(|names| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+            assert_eq!(wanted(demand), want, "{demand}");
+        }
+    }
+
+    #[test]
+    fn rules_are_the_sentences_of_lists_and_paragraphs() {
+        let text = "Terms for members\n\n1. Sums over 500 EUR get 5 percent off. It is taken off once.\n- A fee of 8.40 EUR per\n  month is added.\nRound to cents.\n\n# Other\nSee below";
+        assert_eq!(
+            rules(text),
+            ["Sums over 500 EUR get 5 percent off.", "It is taken off once.", "A fee of 8.40 EUR per month is added."]
+        );
+        assert!(rules("The gate is green. It opens inwards on most days.").is_empty(), "no figure, no rule");
+        assert!(rules(&"One of 2 things is said here. ".repeat(13)).is_empty());
+    }
+
+    #[test]
+    fn a_rule_belongs_to_the_last_amount_that_it_speaks_of() {
+        let names = ["subtotal", "discount", "VAT", "total"].map(str::to_owned);
+        let rules = [
+            "A subtotal of more than 50 gets a discount of 5 percent.",
+            "VAT of 21 percent is added to the amount after the discount.",
+            "Amounts are rounded to cents.",
+        ]
+        .map(str::to_owned);
+        let got: Vec<(Vec<String>, Vec<usize>)> =
+            with_rules(&names, &rules).into_iter().map(|amount| (amount.rules, amount.from)).collect();
+        let [r0, r1, _] = rules;
+        assert_eq!(got, [(vec![], vec![]), (vec![r0], vec![0]), (vec![r1], vec![0, 1]), (vec![], vec![0, 1, 2])]);
+        let last = with_rules(&names, &["A total of more than 9 gets another discount.".to_owned()]);
+        assert_eq!(last[1].rules.len(), 1, "what many amounts are called decides last");
+    }
+
+    #[test]
+    fn what_a_rule_says_of_others_is_left_out() {
+        assert_eq!(about("Paid so far: Ada 80 EUR, Ben 150 EUR, Cy none.", "Ben"), "Paid so far: Ben 150 EUR");
+        let other = "Over 50 EUR, Ben gets a discount.";
+        assert_eq!(about(other, "Ben"), other);
+    }
+
+    #[test]
+    fn a_percentage_has_a_bound() {
+        let of = |rule: &str| Amount { name: "tax".into(), rules: vec![rule.to_owned()], from: Vec::new() };
+        assert_eq!(most(&of("Tax of 7 percent is added."), &[100.0, 50.0]), Some(10.5));
+        assert_eq!(most(&of("Above 300 EUR it is 4%."), &[100.0]), Some(4.0));
+        assert_eq!(most(&of("4 percent, or 5 percent for members."), &[100.0]), None);
+        assert_eq!(most(&of("A fee of 8 EUR."), &[100.0]), None);
+    }
+
+    #[test]
+    fn expressions_are_held_against_their_rules() {
+        let names = ["subtotal", "discount", "tax"].map(str::to_owned);
+        let rules = [
+            "A subtotal of more than 50 gets a discount of 5 percent.",
+            "Tax of 7 percent is added after the discount.",
+        ];
+        let amounts = with_rules(&names, &rules.map(str::to_owned));
+        for (at, expression, want) in [
+            (1, "subtotal * 0.05 if subtotal > 50 else 0", 0),
+            (1, "subtotal * 0.05", 1),
+            (1, "max(0, subtotal - 50) * 0.05", 1),
+            (2, "(subtotal - discount) * 0.07", 0),
+            (2, "round((subtotal - discount) * 0.07)", 1),
+            (2, "subtotal * 0.07", 1),
+            (2, "subtotal * discount * 0.07", 1),
+        ] {
+            assert_eq!(n_faults(&amounts[at], expression, &names[..at]), want, "{expression}");
+        }
+    }
+}

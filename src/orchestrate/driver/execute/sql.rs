@@ -1,0 +1,378 @@
+//! What the text of a query says of it, before and besides its result: the groups that it forgot, and conditions that
+//! nobody asked for.
+//!
+//! Must not know: tables, how queries are run, what is asked of a step.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::orchestrate::word::{self, words};
+use crate::tool::table;
+
+const AGGREGATES: &[&str] = &["SUM(", "AVG(", "COUNT(", "TOTAL(", "GROUP_CONCAT("];
+
+/// The query as it was meant: the columns that stand beside an aggregate are its groups, as every other database demands;
+/// `GROUP BY name` of a computed column that shadows a real one groups by what was computed, as people who write
+/// `LOWER(kind) AS kind … GROUP BY kind` expect and SQLite does not do.
+pub fn as_meant(sql: &str) -> String {
+    let grouped = grouped(sql).unwrap_or_else(|| sql.to_owned());
+    static COMPUTED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i)\b(\w+\([^()]*\)) AS (\w+)").expect("a constant expression"));
+    let mut meant = grouped.clone();
+    for found in COMPUTED.captures_iter(&grouped) {
+        let group = Regex::new(&format!(r"(?i)\bGROUP BY {}\b", regex::escape(&found[2])));
+        let is_aggregate = ["SUM", "AVG", "COUNT", "MIN", "MAX", "TOTAL", "ROUND"]
+            .iter()
+            .any(|name| found[1].to_uppercase().starts_with(name));
+        if let (Ok(group), false) = (group, is_aggregate) {
+            meant = group.replace_all(&meant, regex::NoExpand(&format!("GROUP BY {}", &found[1]))).into_owned();
+        }
+    }
+    meant
+}
+
+/// The query with the GROUP BY that it lacks, if it lacks one: a sum beside a bare column takes the column's value from a
+/// row of SQLite's choice, which nobody means. With MIN and MAX it is the row of the extreme, and stays.
+fn grouped(sql: &str) -> Option<String> {
+    let clauses = Clauses::of(sql)?;
+    if clauses.find("GROUP").is_some() || sql.to_uppercase().contains(" OVER ") {
+        return None;
+    }
+    let from = clauses.find("FROM")?;
+    let items = split(&sql[clauses.find("SELECT")? + "SELECT".len()..from]);
+    let is_aggregate = |item: &&str| {
+        let item = item.to_uppercase().replace(' ', "");
+        !item.contains("(SELECT") && AGGREGATES.iter().any(|name| item.contains(name))
+    };
+    let (sums, bare): (Vec<&str>, Vec<&str>) = items.iter().copied().partition(is_aggregate);
+    let expression = |item: &str| {
+        let end = item.to_uppercase().rfind(" AS ").unwrap_or(item.len());
+        item[..end].trim().to_owned()
+    };
+    let is_value = |item: &String| item.starts_with(|c: char| c.is_ascii_digit() || c == '\'') || item == "*";
+    let has_extreme = bare.iter().any(|item| ["MIN(", "MAX("].iter().any(|name| item.to_uppercase().contains(name)));
+    let keys: Vec<String> = bare.iter().map(|item| expression(item)).collect();
+    if sums.is_empty() || keys.is_empty() || keys.iter().any(is_value) || has_extreme {
+        return None;
+    }
+    let at = ["HAVING", "ORDER", "LIMIT"].iter().filter_map(|word| clauses.find(word)).min();
+    let at = at.unwrap_or_else(|| sql.trim_end().trim_end_matches(';').len());
+    let (before, after) = sql.split_at(at);
+    let after = if after.starts_with(';') || after.is_empty() { after.to_owned() } else { format!("\n{after}") };
+    Some(format!("{}\nGROUP BY {}{after}", before.trim_end(), keys.join(", ")))
+}
+
+/// Columns as people call them: what is only written in another way keeps its name, `LOWER(herb)` is the herb.
+pub fn column_names(columns: &[String]) -> Vec<String> {
+    static PLAIN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^(?i:LOWER|UPPER|TRIM)\((\w+)\)$").expect("a constant expression"));
+    let named = |name: &String| PLAIN.captures(name).map_or_else(|| name.clone(), |found| found[1].to_owned());
+    let names: Vec<String> = columns.iter().map(named).collect();
+    let is_unique = names.iter().collect::<std::collections::BTreeSet<_>>().len() == names.len();
+    if is_unique { names } else { columns.to_vec() }
+}
+
+/// Where the clauses of one plain SELECT begin.
+struct Clauses<'a>(Vec<(&'a str, usize)>);
+
+impl<'a> Clauses<'a> {
+    /// `None` for a query of several SELECTs side by side or with tables of its own.
+    fn of(sql: &'a str) -> Option<Self> {
+        let found = Self::words(sql);
+        let has =
+            |names: &[&str]| found.iter().any(|(word, _)| names.iter().any(|name| word.eq_ignore_ascii_case(name)));
+        (!has(&["WITH", "UNION", "INTERSECT", "EXCEPT"])).then_some(Self(found))
+    }
+
+    /// The words outside of brackets and texts, with where they begin.
+    fn words(sql: &'a str) -> Vec<(&'a str, usize)> {
+        let mut found = Vec::new();
+        let (mut depth, mut in_text, mut start) = (0_usize, false, None);
+        for (at, c) in sql.char_indices().chain([(sql.len(), ' ')]) {
+            let is_part = c.is_ascii_alphanumeric() || c == '_';
+            match c {
+                '\'' => in_text = !in_text,
+                '(' if !in_text => depth += 1,
+                ')' if !in_text => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            match start {
+                None if is_part && depth == 0 && !in_text => start = Some(at),
+                Some(begin) if !is_part => {
+                    found.push((&sql[begin..at], begin));
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.0.iter().find(|(word, _)| word.eq_ignore_ascii_case(name)).map(|(_, at)| *at)
+    }
+}
+
+/// The parts of a list between the commas that stand outside of brackets and texts.
+fn split(list: &str) -> Vec<&str> {
+    let (mut depth, mut in_text, mut first) = (0_usize, false, 0);
+    let mut parts = Vec::new();
+    for (at, c) in list.char_indices() {
+        match c {
+            '\'' => in_text = !in_text,
+            '(' if !in_text => depth += 1,
+            ')' if !in_text => depth = depth.saturating_sub(1),
+            ',' if depth == 0 && !in_text => {
+                parts.push(list[first..at].trim());
+                first = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(list[first..].trim());
+    parts
+}
+
+/// The query without the conditions that compare with a code or a name that nobody spoke of, nor of their column: models
+/// that have seen a value of a column like to ask for it. `None` if there is none, or if something would be left that says
+/// nothing. `said` is what was asked.
+pub fn without_conditions_of_nobody(sql: &str, said: &str) -> Option<String> {
+    let said = said.to_lowercase();
+    let clauses = Clauses::of(sql)?;
+    let from = clauses.find("WHERE")? + "WHERE".len();
+    let to = ["GROUP", "HAVING", "ORDER", "LIMIT"].iter().filter_map(|word| clauses.find(word)).min();
+    let to = to.unwrap_or_else(|| sql.trim_end().trim_end_matches(';').len());
+    let all = conjuncts(&sql[from..to]);
+    let narrowed = narrowed_group(sql, &said);
+    let is_narrowing =
+        |condition: &&str| narrowed.as_ref().is_some_and(|column| compares_with_texts(condition, column));
+    let kept: Vec<&str> =
+        all.iter().copied().filter(|condition| !is_of_nobody(condition, &said) && !is_narrowing(condition)).collect();
+    if kept.len() == all.len() {
+        return None;
+    }
+    let before = sql[..from - "WHERE".len()].trim_end();
+    let kept = if kept.is_empty() { String::new() } else { format!("\nWHERE {}", kept.join(" AND ")) };
+    let after = &sql[to..];
+    let gap = if after.is_empty() || after.starts_with(';') { "" } else { "\n" };
+    Some(format!("{before}{kept}{gap}{after}"))
+}
+
+/// Whether a condition compares with a date where nobody speaks of time, or with a name or a code that nobody says: a code,
+/// a name of a column that nobody speaks of, or names of which none is to count.
+fn is_of_nobody(condition: &str, said: &str) -> bool {
+    let column: String = condition.trim_start_matches(|c: char| !c.is_alphabetic()).to_lowercase();
+    let column: String = column.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let is_said = words(&column).any(|part| words(said).any(|word| word::stem(&word) == word::stem(&part)));
+    let is_denied = condition.contains("!=") || condition.contains("<>") || condition.to_uppercase().contains("NOT ");
+    let has_code = condition.split('\'').skip(1).step_by(2).any(|text| text.contains(|c: char| c.is_ascii_digit()));
+    let has_unknown = names_unknown(condition, said);
+    dates_unknown(condition, said) || (has_unknown && (!is_said || is_denied || has_code))
+}
+
+/// The conditions that AND joins; where OR makes them depend on each other they are one.
+fn conjuncts(conditions: &str) -> Vec<&str> {
+    let words = Clauses::words(conditions);
+    if words.iter().any(|(word, _)| word.eq_ignore_ascii_case("OR")) {
+        return vec![conditions.trim()];
+    }
+    let (mut parts, mut first, mut is_range) = (Vec::new(), 0, false);
+    for (word, at) in words {
+        if word.eq_ignore_ascii_case("BETWEEN") {
+            is_range = true;
+        } else if word.eq_ignore_ascii_case("AND") && !std::mem::take(&mut is_range) {
+            parts.push(conditions[first..at].trim());
+            first = at + word.len();
+        }
+    }
+    parts.push(conditions[first..].trim());
+    parts
+}
+
+/// What is wrong with the conditions of a query: one compares with a name or a date that nobody spoke of, or takes some of
+/// the groups out though all were asked for. `said` is what was asked.
+pub fn condition_of_nobody(sql: &str, said: &str) -> Option<String> {
+    let said = said.to_lowercase();
+    if names_unknown(sql, &said) {
+        Some("the query compares with a name that the goal does not speak of; leave that condition out".into())
+    } else if dates_unknown(sql, &said) {
+        Some("the query compares with a date, and the goal speaks of no time; leave that condition out".into())
+    } else {
+        let column = narrowed_group(sql, &said)?;
+        Some(format!("every `{column}` is asked for; leave the condition on `{column}` out"))
+    }
+}
+
+/// Whether a query compares with a name or a code of which `known`, in small letters, has no word: words in small letters
+/// can be the table's for something that the goal calls otherwise, names cannot.
+pub fn names_unknown(sql: &str, known: &str) -> bool {
+    static TEXT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?:=|<>|!=|IN \(|, )\s*'([^']+)'").expect("a constant expression"));
+    let is_name = |text: &str| text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit()) && !is_date(text);
+    let has = |word: &str| known.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
+    let is_known = |text: &str| words(text).any(|word| has(&word));
+    TEXT.captures_iter(sql).any(|found| is_name(&found[1]) && !is_known(&found[1]))
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() > 6 && text.chars().all(|c| c.is_ascii_digit() || "-:/ T".contains(c))
+}
+
+/// Whether a query compares with a date where nothing that was said is about time.
+fn dates_unknown(sql: &str, said: &str) -> bool {
+    const TIMES: &[&str] = &[
+        "today",
+        "yesterday",
+        "tomorrow",
+        "day",
+        "days",
+        "week",
+        "weeks",
+        "month",
+        "months",
+        "year",
+        "years",
+        "quarter",
+        "date",
+        "dates",
+        "before",
+        "after",
+        "since",
+        "until",
+        "between",
+        "during",
+        "spring",
+        "summer",
+        "autumn",
+        "winter",
+        "now",
+        "ago",
+        "weekend",
+        "weekends",
+        "latest",
+        "recent",
+        "last",
+        "first",
+    ];
+    let is_time = |word: String| {
+        TIMES.contains(&word.as_str())
+            || table::MONTHS.contains(&word.as_str())
+            || word.ends_with("day")
+            || word.chars().any(|c| c.is_ascii_digit())
+    };
+    let compares = sql.split('\'').skip(1).step_by(2).any(|text| is_date(text.trim_matches('%')));
+    compares && !words(said).any(is_time)
+}
+
+/// The column that a query groups by and compares with names, though the words that were said want every one of it.
+fn narrowed_group(sql: &str, said: &str) -> Option<String> {
+    static GROUP: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i)GROUP\s+BY\s+(?:\w+\()?(\w+)").expect("a constant expression"));
+    let column = GROUP.captures(sql)?[1].to_lowercase();
+    let said: Vec<String> = words(said).collect();
+    let is_every = |pair: &[String]| {
+        ["each", "every", "per"].contains(&pair[0].as_str()) && words(&column).any(|word| pair[1].starts_with(&word))
+    };
+    (compares_with_texts(sql, &column) && said.windows(2).any(is_every)).then_some(column)
+}
+
+/// Whether a condition compares a column with texts.
+fn compares_with_texts(condition: &str, column: &str) -> bool {
+    let pattern = format!(
+        r"(?i)\b{}\)?\s*(?:=|<>|!=|(?:NOT\s+)?IN\s*\(|(?:NOT\s+)?LIKE|REGEXP)\s*(?:\w+\()?'",
+        regex::escape(column)
+    );
+    Regex::new(&pattern).is_ok_and(|pattern| pattern.is_match(condition))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_beside_a_sum_are_its_groups() {
+        for (sql, want) in [
+            (
+                "SELECT rider, SUM(km) AS total\nFROM rides\nORDER BY total DESC\nLIMIT 1;",
+                "SELECT rider, SUM(km) AS total\nFROM rides\nGROUP BY rider\nORDER BY total DESC\nLIMIT 1;",
+            ),
+            (
+                "SELECT LOWER(a) AS k, COUNT(*) FROM t WHERE b IN ('x', 'GROUP')",
+                "SELECT LOWER(a) AS k, COUNT(*) FROM t WHERE b IN ('x', 'GROUP')\nGROUP BY LOWER(a)",
+            ),
+            ("SELECT a, b, SUM(c) FROM t GROUP BY a;", "SELECT a, b, SUM(c) FROM t GROUP BY a;"),
+            ("SELECT a, MAX(b) FROM t;", "SELECT a, MAX(b) FROM t;"),
+            ("SELECT SUM(c), COUNT(*) FROM t;", "SELECT SUM(c), COUNT(*) FROM t;"),
+            ("SELECT 'all', SUM(c) FROM t;", "SELECT 'all', SUM(c) FROM t;"),
+            ("SELECT a, (SELECT SUM(b) FROM u) AS s FROM t;", "SELECT a, (SELECT SUM(b) FROM u) AS s FROM t;"),
+            ("SELECT a, SUM(b) OVER (ORDER BY c) FROM t;", "SELECT a, SUM(b) OVER (ORDER BY c) FROM t;"),
+        ] {
+            assert_eq!(as_meant(sql), want);
+        }
+    }
+
+    #[test]
+    fn columns_keep_their_names() {
+        let columns = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        assert_eq!(column_names(&columns(&["LOWER(herb)", "AVG(cm)"])), ["herb", "AVG(cm)"]);
+        assert_eq!(column_names(&columns(&["LOWER(herb)", "herb"])), ["LOWER(herb)", "herb"]);
+    }
+
+    #[test]
+    fn a_shadowed_column_is_grouped_as_it_was_computed() {
+        let sql = "SELECT LOWER(kind) AS kind, SUM(n) AS n FROM t GROUP BY kind;";
+        assert_eq!(as_meant(sql), "SELECT LOWER(kind) AS kind, SUM(n) AS n FROM t GROUP BY LOWER(kind);");
+    }
+
+    #[test]
+    fn names_that_nobody_said_are_made_up() {
+        let known = "visitors of each show, only for dr. kessler, in may";
+        for (sql, want) in [
+            ("SELECT 1 FROM t WHERE till = 'A'", true),
+            ("SELECT 1 FROM t WHERE name = 'Dr. Amara Kessler' AND state = 'open'", false),
+            ("SELECT 1 FROM t WHERE show IN ('Night Sky', 'Ice Age')", true),
+            ("SELECT 1 FROM t WHERE day >= '2024-05-01' AND day = '2024-05-31'", false),
+            ("SELECT name || ', ' || 'x' FROM t", false),
+        ] {
+            assert_eq!(names_unknown(sql, known), want, "{sql}");
+        }
+    }
+
+    #[test]
+    fn conditions_that_nobody_asked_for_are_taken_out() {
+        let said = "How many meals did class 4B eat in March? Which hives weigh more than 20 kilos?";
+        for (sql, want) in [
+            (
+                "SELECT SUM(meals) FROM t WHERE class = '4B' AND week = 'W3'\nORDER BY 1;",
+                Some("SELECT SUM(meals) FROM t\nWHERE class = '4B'\nORDER BY 1;"),
+            ),
+            ("SELECT SUM(meals) FROM t WHERE week IN ('W1', 'W2');", Some("SELECT SUM(meals) FROM t;")),
+            ("SELECT 1 FROM t WHERE hive != 'H4' AND kilos > 20", Some("SELECT 1 FROM t\nWHERE kilos > 20")),
+            ("SELECT 1 FROM t WHERE class = 'Primary' AND kilos BETWEEN 1 AND 2", None),
+            ("SELECT 1 FROM t WHERE class = '4B' OR kilos > 3", None),
+            ("SELECT 1 FROM t", None),
+        ] {
+            assert_eq!(without_conditions_of_nobody(sql, said).as_deref(), want, "{sql}");
+        }
+        let narrowed = "SELECT herb, AVG(cm) FROM t WHERE herb LIKE 'BASIL' OR herb IN ('Basil') GROUP BY herb";
+        let said = "the height of each herb; \"Basil\" and \"BASIL\" are the same";
+        assert_eq!(
+            without_conditions_of_nobody(narrowed, said).as_deref(),
+            Some("SELECT herb, AVG(cm) FROM t\nGROUP BY herb")
+        );
+    }
+
+    #[test]
+    fn conditions_that_nobody_asked_for_are_found() {
+        let dated = "SELECT SUM(km) FROM t WHERE day BETWEEN '2024-04-01' AND '2024-06-30'";
+        assert!(condition_of_nobody(dated, "The sum of the kilometres").unwrap().contains("date"));
+        assert_eq!(condition_of_nobody(dated, "The kilometres in April"), None);
+        let narrowed = "SELECT herb, AVG(cm) FROM t WHERE herb IN ('Basil', 'BASIL') GROUP BY herb";
+        let said = "the height of each herb; \"Basil\" and \"BASIL\" are the same";
+        assert!(condition_of_nobody(narrowed, said).unwrap().contains("herb"));
+        assert_eq!(condition_of_nobody(narrowed, "the height of basil"), None);
+        let other = "SELECT herb, AVG(cm) FROM t WHERE class = 'basil' GROUP BY herb";
+        assert_eq!(condition_of_nobody(other, said), None);
+    }
+}
