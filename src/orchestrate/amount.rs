@@ -208,15 +208,24 @@ pub fn about(rule: &str, name: &str) -> String {
     }
 }
 
+/// Whether the rules of an amount give a percentage where a threshold is passed, of the whole and not of what is above it.
+pub fn is_of_whole_above(amount: &Amount) -> bool {
+    let rules = amount.rules.join(" ").to_lowercase();
+    let has_percent = rules.contains("percent") || rules.contains('%');
+    let has_threshold =
+        ["more than", "over ", "above", "at least", "or more", "exceed"].iter().any(|words| rules.contains(words));
+    has_percent && has_threshold && !speaks_of_part(&rules)
+}
+
+/// Whether rules are about the part of an amount that lies above a threshold.
+fn speaks_of_part(rules: &str) -> bool {
+    const PARTS: &[&str] = &["part", "portion", "excess", "beyond", "above that", "remainder", "the rest"];
+    PARTS.iter().any(|part| rules.contains(part))
+}
+
 /// The most that a rule of one percentage and nothing else can make of what is known.
 pub fn most(amount: &Amount, known: &[f64]) -> Option<f64> {
-    let rules = amount.rules.join(" ");
-    let words: Vec<&str> = rules.split_whitespace().collect();
-    let of_percent = words.windows(2).filter(|pair| pair[1].starts_with("percent") || pair[1].starts_with('%'));
-    let spaced = of_percent.filter_map(|pair| pair[0].parse::<f64>().ok());
-    let joined =
-        words.iter().filter_map(|word| word.trim_end_matches([',', '.']).strip_suffix('%')?.parse::<f64>().ok());
-    let percents: Vec<f64> = spaced.chain(joined).collect();
+    let percents = percents(&amount.rules.join(" "));
     let [percent] = percents[..] else { return None };
     (!known.is_empty()).then(|| known.iter().map(|value| value.abs()).sum::<f64>() * percent / 100.0)
 }
@@ -232,9 +241,67 @@ fn is_rounding(rule: &str) -> bool {
 pub fn n_faults(amount: &Amount, expression: &str, names: &[String]) -> usize {
     let words: Vec<&str> = expression.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let is_missing = |at: &&usize| names.get(**at).is_some_and(|name| !words.contains(&name.as_str()));
-    let n_missing = amount.from.iter().filter(is_missing).count();
+    // Without a rule an amount may be computed from the last sum alone.
+    let n_missing = if amount.rules.is_empty() { 0 } else { amount.from.iter().filter(is_missing).count() };
+    let n_added = names.iter().filter(|name| is_deduction(name) && adds(expression, name)).count();
     let rounds = expression.contains("round(") && !expression.contains(", 2)");
-    n_missing + usize::from(rounds) + usize::from(multiplies(expression, names)) + n_against_figures(amount, expression)
+    n_missing
+        + n_added
+        + usize::from(rounds)
+        + usize::from(multiplies(expression, names))
+        + n_against_figures(amount, expression)
+}
+
+/// The percentages of a text.
+fn percents(text: &str) -> Vec<f64> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let of_percent = words.windows(2).filter(|pair| pair[1].starts_with("percent") || pair[1].starts_with('%'));
+    let spaced = of_percent.filter_map(|pair| pair[0].parse::<f64>().ok());
+    let joined =
+        words.iter().filter_map(|word| word.trim_end_matches([',', '.']).strip_suffix('%')?.parse::<f64>().ok());
+    spaced.chain(joined).collect()
+}
+
+/// Whether an amount is one that is taken off others.
+fn is_deduction(name: &str) -> bool {
+    const OFF: &[&str] = &["rebate", "discount", "deduction", "advance", "reduction", "credit", "refund", "prepayment"];
+    name.split('_').any(|word| OFF.contains(&word))
+}
+
+fn adds(expression: &str, name: &str) -> bool {
+    let parts: Vec<&str> = expression.split_whitespace().collect();
+    parts.windows(2).any(|pair| pair[0] == "+" && pair[1].trim_matches(['(', ')']) == name)
+}
+
+/// An expression that follows from the words of a rule alone, for where the model's have faults: a percentage of what is
+/// known, of the sum or of the rest, or nothing up to a threshold; or the sum of all, without what is taken off.
+pub fn by_words(amount: &Amount, names: &[String]) -> Option<String> {
+    let from: Vec<&str> = amount.from.iter().filter_map(|at| names.get(*at)).map(String::as_str).collect();
+    let (first, others) = from.split_first()?;
+    if amount.rules.is_empty() {
+        let signed = |name: &&str| format!("{} {name}", if is_deduction(name) { "-" } else { "+" });
+        return Some(
+            format!("{first} {}", others.iter().map(signed).collect::<Vec<_>>().join(" ")).trim_end().to_owned(),
+        );
+    }
+    let [rule] = &amount.rules[..] else { return None };
+    let (percent, threshold) = (percents(rule), numbers(rule));
+    let [percent] = percent[..] else { return None };
+    let rest: Vec<f64> = threshold.into_iter().filter(|number| *number != percent).collect();
+    let is_of_rest = word::has(&word::words(rule).collect::<Vec<_>>(), REST);
+    match (&rest[..], others.is_empty()) {
+        ([least], true) if is_of_whole_above(amount) => {
+            let text = rule.to_lowercase();
+            let compare = if text.contains("at least") || text.contains("or more") { ">=" } else { ">" };
+            Some(format!("{first} * {percent} / 100 if {first} {compare} {least} else 0"))
+        }
+        ([], true) => Some(format!("{first} * {percent} / 100")),
+        ([], false) => {
+            let sign = if is_of_rest || rule.contains("after") { " - " } else { " + " };
+            Some(format!("({}) * {percent} / 100", from.join(sign)))
+        }
+        _ => None,
+    }
 }
 
 /// Whether an expression multiplies one amount by another.
@@ -246,7 +313,6 @@ fn multiplies(expression: &str, names: &[String]) -> bool {
 
 /// Figures of the rules that an expression does not have, and thresholds that it subtracts though no rule speaks of a part.
 fn n_against_figures(amount: &Amount, expression: &str) -> usize {
-    const PARTS: &[&str] = &["part", "portion", "excess", "exceed", "beyond", "above that", "remainder", "rest"];
     let rules = amount.rules.join(" ");
     let [there, said] = [expression, &rules].map(numbers);
     let is_there = |number: &f64| {
@@ -254,7 +320,7 @@ fn n_against_figures(amount: &Amount, expression: &str) -> usize {
         there.iter().any(|other| forms.iter().any(|form| (form - other).abs() < 1e-9))
     };
     let n_missing = if amount.from.is_empty() { 0 } else { said.iter().filter(|number| !is_there(number)).count() };
-    let of_parts = PARTS.iter().any(|part| rules.to_lowercase().contains(part));
+    let of_parts = speaks_of_part(&rules.to_lowercase());
     let subtracts = said.iter().any(|number| *number >= 10.0 && expression.contains(&format!("- {number}")));
     n_missing + usize::from(subtracts && !of_parts)
 }
@@ -325,6 +391,26 @@ mod tests {
     }
 
     #[test]
+    fn what_rules_say_in_plain_words_is_an_expression() {
+        let names = ["base", "rebate", "tax", "due"].map(str::to_owned);
+        let rules = [
+            "A base of 500 or more gets a rebate of 8 percent.",
+            "Tax of 19 percent is added to what remains after the rebate.",
+        ];
+        let amounts = with_rules(&names, &rules.map(str::to_owned));
+        let got: Vec<Option<String>> = (0..4).map(|at| by_words(&amounts[at], &names[..at])).collect();
+        let want = [
+            None,
+            Some("base * 8 / 100 if base >= 500 else 0"),
+            Some("(base - rebate) * 19 / 100"),
+            Some("base - rebate + tax"),
+        ];
+        assert_eq!(got, want.map(|text| text.map(str::to_owned)));
+        assert!(n_faults(&amounts[3], "base + rebate + tax", &names[..3]) > 0);
+        assert_eq!(n_faults(&amounts[3], "base - rebate + tax", &names[..3]), 0);
+    }
+
+    #[test]
     fn what_a_rule_says_of_others_is_left_out() {
         assert_eq!(about("Paid so far: Ada 80 EUR, Ben 150 EUR, Cy none.", "Ben"), "Paid so far: Ben 150 EUR");
         let other = "Over 50 EUR, Ben gets a discount.";
@@ -338,6 +424,8 @@ mod tests {
         assert_eq!(most(&of("Above 300 EUR it is 4%."), &[100.0]), Some(4.0));
         assert_eq!(most(&of("4 percent, or 5 percent for members."), &[100.0]), None);
         assert_eq!(most(&of("A fee of 8 EUR."), &[100.0]), None);
+        assert!(is_of_whole_above(&of("A sum of more than 50 EUR gets 5 percent off.")));
+        assert!(!is_of_whole_above(&of("On the part over 50 EUR there are 5 percent off.")));
     }
 
     #[test]

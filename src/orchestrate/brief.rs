@@ -216,7 +216,7 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
             let follows = clause.get(i + 1).map_or(String::new(), |next| trim_word(next).to_lowercase());
             let is_subject = HOLDS.contains(&follows.as_str());
             let change = !is_subject && (0..before.len()).any(|k| changes(&before, k));
-            let is_to_be = is_to_be(&clause[i + 1..]);
+            let is_to_be = is_to_be(&before, &clause[i + 1..]);
             let part = match part_by_words(&before, previous) {
                 _ if existing.contains(path) && !change => Part::Input,
                 _ if is_to_be => Part::Output,
@@ -238,12 +238,15 @@ pub fn mentions(goal: &str, existing: &[String]) -> Vec<Mention> {
     found
 }
 
-/// Whether the words after a file's name say what it has to be: "… is to hold", "… should have".
-fn is_to_be(after: &[&str]) -> bool {
+/// Whether the words around a file's name say what it has to be: "… is to hold", "… should have", "in … I want".
+fn is_to_be(before: &[String], after: &[&str]) -> bool {
     let after: Vec<String> = after.iter().take(2).map(|word| trim_word(word).to_lowercase()).collect();
     let after: Vec<&str> = after.iter().map(String::as_str).collect();
+    let is_first = before.len() == 1 && before[0] == "in";
     match after[..] {
         ["should" | "must" | "shall" | "will", ..] => true,
+        ["i" | "we", verb] => is_first && (WANTS.contains(&verb) || verb == "would"),
+        ["i'd" | "we'd", ..] => is_first,
         [verb, to] => ["is", "has", "needs", "ought", "supposed"].contains(&verb) && ["to", "supposed"].contains(&to),
         _ => false,
     }
@@ -313,13 +316,20 @@ fn part_by_words(before: &[String], named: Option<(usize, Part)>) -> Option<Part
     }
     let verb = (0..before.len()).rposition(|k| writes(before, k));
     let is_wanted = || before.iter().any(|word| WANTS.contains(&word.as_str()));
+    // "I'd like it in …"; but "I need the hours, it's all in …".
+    let is_wanted_there = before.len() > 2
+        && WANTS.contains(&before[before.len() - 3].as_str())
+        && ["it", "them", "this", "that", "these", "everything", "all"].contains(&previous);
+    if last == "in" && is_wanted_there {
+        return Some(Part::Output);
+    }
     let is_said_of = || has_before(&["it", "they", "that", "all"]);
     if last == "in" && verb.is_none() {
         return Some(if is_wanted() && !is_said_of() { Part::Output } else { Part::Input });
     }
     // A word like "from" speaks of the next file only.
     let start = named.map_or(0, |(at, _)| at + 1);
-    let read = before.iter().rposition(|word| READS.contains(&word.as_str()) && word != "of" && word != "with");
+    let read = before.iter().rposition(|word| ["from", "using", "read", "open"].contains(&word.as_str()));
     let read = read.filter(|read| *read >= start);
     match (verb, read) {
         (Some(verb), Some(read)) if read > verb => Some(Part::Input),
@@ -460,8 +470,11 @@ fn folders(goal: &str) -> Vec<String> {
         let before = (0..i).rev().find(|k| !["the", "a", "new"].contains(&words[*k].as_str()));
         // "in the plans folder: what is …" ends at its mark.
         let is_end = |k: usize| written[k].ends_with([',', '.', ';', ':', '?', '!', ')']);
+        // "into a flat", "under the header": what has an article is a thing.
+        let is_bare = before.is_some_and(|k| k + 1 == i);
         let announced = before.is_some_and(|k| match words[k].as_str() {
-            "to" | "into" | "in" | "under" | "folder" => !is_end(k),
+            "folder" => !is_end(k),
+            "to" | "into" | "in" | "under" => !is_end(k) && is_bare,
             "called" => k > 0 && ["folder", "directory"].contains(&words[k - 1].as_str()),
             _ => false,
         });
@@ -629,6 +642,7 @@ mod tests {
             ("Divide it by the members, each pays the same, rounded up to full euros.", &[]),
             ("Collect every FIXME in the Python files below src into fixmes.md.", &[]),
             ("Save the notes in short.", &[]),
+            ("Each of us moves into a flat, and every line stands under the header.", &[]),
             ("Say for each fact which file of the plot called Rowan it is from, in a folder called facts.", &["facts"]),
             ("Look through every paper in the town-info folder: what is the fee?", &["town-info"]),
             ("Add up what every member lent in May, by the branch each belongs to (member_no is in both).", &[]),
@@ -681,6 +695,9 @@ mod tests {
         check("It weighs 1.5 kg, e.g. less than 2.0 pounds.", &[], "");
         let terms = "Take off the rebate and add the tax to it the way t.txt says, with the rates from r.json.";
         check(terms, &["t.txt", "r.json"], "<t.txt <r.json");
+        check("In p.txt I want nothing but the name.", &["p.csv"], ">p.txt");
+        check("I'd like it in r.md, with the name of the document.", &["moving.md"], ">r.md");
+        check("Then put a paragraph about the mood of the song in m.md.", &["w.txt"], ">m.md");
         check("Add the tax in the way t.txt lays down.", &["t.txt"], "<t.txt");
         check("Pick one from a.csv. p.txt is to hold nothing but its name.", &["a.csv"], "<a.csv >p.txt");
         check("b.txt should show the sum and t.txt has the rates.", &["t.txt"], ">b.txt <t.txt");

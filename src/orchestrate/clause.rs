@@ -159,7 +159,9 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
         let after = |before: &str| {
             before.ends_with([',', ':', ';']) || word::is_marker(before) || OPENING.contains(&plain(before).as_str())
         };
-        i == 0 || after(words[i - 1])
+        // "Visitors told us what they think" asks nothing.
+        let is_report = i > 1 && ["told", "asked", "showed", "gave"].contains(&plain(words[i - 2]).as_str());
+        i == 0 || (after(words[i - 1]) && !is_report)
     };
     let begins = |i: usize| opens(i) && (asks(i) || (PREPOSITIONS.contains(&plain(words[i]).as_str()) && asks(i + 1)));
     let starts: Vec<usize> = (0..words.len()).filter(|&i| begins(i)).collect();
@@ -195,8 +197,8 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
 /// asked to do is no question.
 fn is_polar(words: &[&str], i: usize) -> bool {
     const VERBS: &[&str] = &[
-        "can", "could", "may", "must", "do", "does", "did", "is", "are", "was", "were", "will", "would", "should",
-        "has", "have",
+        "can", "could", "may", "must", "do", "does", "did", "am", "is", "are", "was", "were", "will", "would",
+        "should", "has", "have",
     ];
     let word = |i: usize| words.get(i).map_or(String::new(), |word| plain(word));
     let begins = words.get(i).is_some_and(|word| VERBS.contains(&plain(word).as_str()));
@@ -243,6 +245,21 @@ pub fn covers(task: &str, asked: &str) -> bool {
     };
     let (task, asked) = (stems(task), stems(asked));
     asked.intersection(&task).count() * 2 >= asked.len()
+}
+
+/// Whether questions ask for everything that a task lists: every part of it has a word with one of them in common.
+pub fn ask_all(questions: &[String], task: &str) -> bool {
+    let stems = |text: &str| -> std::collections::BTreeSet<String> {
+        word::words(text).filter(|word| word.chars().count() > 3).map(|word| word::stem(&word)).collect()
+    };
+    /// Of parts that say where answers go and come from.
+    const ABOUT_ANSWERS: &[&str] =
+        &["write", "save", "saved", "source", "file", "docume", "paper", "answer", "state", "tell"];
+    let asked = stems(&questions.join(" "));
+    let is_about_answers =
+        |part: &std::collections::BTreeSet<String>| ABOUT_ANSWERS.iter().any(|word| part.contains(*word));
+    let mut parts = task.split([',', ';']).flat_map(|part| part.split(" and ")).map(stems);
+    parts.all(|part| part.len() < 2 || is_about_answers(&part) || !part.is_disjoint(&asked))
 }
 
 /// Whether one demand of the goal names both files, and so means them together.
@@ -315,7 +332,7 @@ fn is_told(words: &[(usize, &str)]) -> bool {
     let fillers = ["and", "then", "also", "please", "finally", "just"];
     let words: Vec<String> = words.iter().map(|(_, word)| plain(word)).collect();
     let text = words.join(" ");
-    if WISHES.iter().any(|wish| text.contains(wish)) {
+    if WISHES.iter().any(|wish| text.contains(wish)) || needs_figure(&words) {
         return true;
     }
     let mut words = words.into_iter().filter(|word| !fillers.contains(&word.as_str()));
@@ -323,6 +340,18 @@ fn is_told(words: &[(usize, &str)]) -> bool {
     let is_to_me = TELLS_ME.contains(&first.as_str()) && ["me", "us"].contains(&second.as_str());
     let reports = first == "report" && ["the", "how", "which", "what"].contains(&second.as_str());
     is_to_me || reports || TELLS.contains(&first.as_str()) || QUESTIONS.contains(&first.as_str())
+}
+
+/// Whether somebody needs a figure: "I need the mean to two decimals".
+fn needs_figure(words: &[String]) -> bool {
+    const FIGURES: &[&str] = &["mean", "average", "number", "total", "sum", "count", "share", "percentage"];
+    let is_need = |four: &[String]| {
+        ["i", "we"].contains(&four[0].as_str())
+            && ["need", "want"].contains(&four[1].as_str())
+            && ["the", "its", "their", "both"].contains(&four[2].as_str())
+            && FIGURES.contains(&four[3].as_str())
+    };
+    words.len() > 3 && is_need(&words[..4])
 }
 
 #[cfg(test)]
@@ -358,6 +387,9 @@ mod tests {
         let wish = "Copy the bad lines to b.txt and add up all the others. I'd like to know the sum.";
         assert_eq!(told(wish, &["b.txt"]).as_deref(), Some("I'd like to know the sum."));
         assert_eq!(told(goal, &outputs).as_deref(), Some("Tell me the dearest and which is cheapest."));
+        let need = "Save the good lines as g.csv. I need the mean to two decimals.";
+        assert_eq!(told(need, &["g.csv"]).as_deref(), Some("I need the mean to two decimals."));
+        assert_eq!(told("We need the bill of Ada. Save it as b.txt.", &["b.txt"]), None);
     }
 
     #[test]
@@ -390,6 +422,13 @@ mod tests {
     }
 
     #[test]
+    fn questions_that_leave_out_a_part_of_a_task_are_found() {
+        let questions = ["What do they complain about most often?".to_owned()];
+        assert!(!ask_all(&questions, "average score of all visitors and what they complain about most often"));
+        assert!(ask_all(&questions, "what they complain about, most often"));
+    }
+
+    #[test]
     fn every_question_of_a_goal_is_found_by_itself() {
         for (goal, want) in [
             (
@@ -419,14 +458,16 @@ mod tests {
                 &["How wide is the gate?", "Until what time is it open?", "Who has the key?"],
             ),
             ("Choose the room which costs least. Tell me its name.", &[]),
+            ("Visitors told us what they think, one file each.", &[]),
             ("Could you add up the hours per site?", &[]),
             (
-                "What is the fee, how long ahead do we have to book it, and can we bring a cake? Are dogs allowed?",
+                "What is the fee, how long ahead do we have to book it, and can we bring a cake? Are dogs allowed, and am I late?",
                 &[
                     "What is the fee?",
                     "How long ahead do we have to book it?",
                     "Can we bring a cake?",
                     "Are dogs allowed?",
+                    "Am I late?",
                 ],
             ),
         ] {

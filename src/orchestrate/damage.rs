@@ -195,7 +195,8 @@ pub fn computes_over_sound(task: &str) -> bool {
         "only", "between", "after", "before", "since", "until", "whose",
     ];
     let words = outside_brackets(task);
-    has(&words, COMPUTED) && (has(&words, REST) || has(&words, GOOD)) && !has(&words, CONDITIONS)
+    let is_of_sound = [REST, GOOD, LEFT_OUT].iter().any(|list| has(&words, list)) || is_left_out(&words);
+    has(&words, COMPUTED) && is_of_sound && !has(&words, CONDITIONS)
 }
 
 /// Whether the name of a figure says that it counts damaged rows. A query that does not name their table cannot know it.
@@ -253,6 +254,7 @@ mod tests {
             ("sum of the kilograms of all the others", true),
             ("mean weight of the valid rows", true),
             ("sum of the others in March", false),
+            ("the mean level and the number of dropped lines", true),
             ("sum of the kilograms", false),
             ("the other lines", false),
         ] {

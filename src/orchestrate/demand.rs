@@ -111,9 +111,10 @@ pub fn of_whole(text: &str) -> Demand {
 fn is_of_text(words: &[String], n: usize, unit: &str) -> bool {
     words.windows(2).enumerate().any(|(i, pair)| {
         let before = words[..i].last().map_or("", String::as_str);
-        number(&pair[0]) == Some(n)
-            && pair[1].trim_end_matches('s') == unit
-            && ["of", "in", "exactly"].contains(&before)
+        let is_counted = number(&pair[0]) == Some(n) || (n == 1 && pair[0] == "single");
+        // "put a paragraph about it": a text is made of paragraphs.
+        let is_whole = ["of", "in", "exactly"].contains(&before) || unit == "paragraph";
+        is_counted && pair[1].trim_end_matches('s') == unit && is_whole
     })
 }
 
@@ -438,6 +439,7 @@ mod tests {
             let demand = of_whole(words);
             assert_eq!(demand.in_words(), "It has at least 80 words.\nIt has at most 140 words.\n", "{words}");
         }
+        assert_eq!(of_whole("put a single paragraph about it into m.md").in_words(), "It has exactly 1 paragraphs.\n");
         assert_eq!(of_whole("a one-sentence reason in 2 lines").in_words(), "It has exactly 2 lines.\n");
     }
 

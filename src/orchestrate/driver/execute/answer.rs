@@ -206,7 +206,12 @@ fn of_goal(attempt: &Attempt<'_>) -> Vec<String> {
     let is_own = |question: &str| clause::covers(&attempt.step.task, question);
     questions.retain(|question| is_own(question) || !tasks.iter().any(|task| clause::covers(task, question)));
     let is_lost = questions.iter().any(|question| !is_own(question));
-    if (is_lost || questions.len() > 1) && attempt.has(Mechanism::OwnWords) { questions } else { Vec::new() }
+    let is_whole = clause::ask_all(&questions, &attempt.step.task);
+    if (is_lost || questions.len() > 1) && is_whole && attempt.has(Mechanism::OwnWords) {
+        questions
+    } else {
+        Vec::new()
+    }
 }
 
 /// The separate questions of the step: those of the goal where they are known, else its task, taken apart by code at

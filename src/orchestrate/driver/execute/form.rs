@@ -60,14 +60,17 @@ pub async fn fill(
 fn hint(at_hand: &AtHand, amount: &Amount, known: &[String]) -> String {
     let from: Vec<&str> = amount.from.iter().filter_map(|at| known.get(*at)).map(String::as_str).collect();
     let taken = at_hand.taken();
-    match (known.is_empty(), from.is_empty(), taken.is_empty()) {
+    let whole =
+        if amount::is_of_whole_above(amount) { "# It is the percentage of the whole, or else 0.\n" } else { "" };
+    let hint = match (known.is_empty(), from.is_empty(), taken.is_empty()) {
         (true, _, false) => format!("# It takes {} of every row into account.\n", taken.join(" and ")),
         (false, false, _) => {
             let is_sum = amount.rules.iter().any(|rule| rule.contains("together"));
             format!("# It takes {} into account.\n", from.join(if is_sum { " + " } else { " and " }))
         }
         _ => String::new(),
-    }
+    };
+    format!("{hint}{whole}")
 }
 
 /// The place of one amount in a form.
@@ -92,7 +95,10 @@ impl Slot<'_> {
         let name = self.name;
         let mut tried: Vec<Tried> = Vec::new();
         let mut fault = format!("`{name}` is not computed");
-        for (expression, n_votes) in candidates(attempt, messages, &begun).await? {
+        let mut expressions = candidates(attempt, messages, &begun).await?;
+        // Without a vote it wins only where all others have faults.
+        expressions.extend(amount::by_words(self.amount, self.known).map(|expression| (expression, 0)));
+        for (expression, n_votes) in expressions {
             let code = json!({ "code": format!("{begun} {expression}\nprint(float({name}))\n") });
             let value = attempt.tool("script", code, Record::Later).await.map(|output| number(&output));
             match value {

@@ -310,6 +310,7 @@ impl Attempt<'_> {
         let is_replacement = self.state.brief.as_ref().is_some_and(|brief| !brief.missing.is_empty());
         if is_prose
             && is_replacement
+            && self.tool != "write"
             && let Some(source) = self.step.paths().next()
         {
             text.push_str(&format!("Source: {source}\n"));

@@ -9,6 +9,12 @@ use super::{Attempt, program};
 use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::tool::{Error, Output, Table, table};
 
+/// What somebody does, or has, whom a sentence begins with.
+const DOES: &[&str] = &[
+    "wants", "needs", "has", "had", "is", "was", "asks", "asked", "orders", "ordered", "gets", "got", "would", "rents",
+    "rented", "bought", "buys", "'s",
+];
+
 /// Names at most; a goal that says more speaks of all of them at once.
 const MAX_NAMES: usize = 3;
 
@@ -51,14 +57,16 @@ fn names_in(said: &str, table: &Table) -> BTreeSet<String> {
     cells.into_iter().filter(is_name).filter(|cell| stands_in(said, cell)).map(str::to_owned).collect()
 }
 
-/// Whether `name` stands in `said` between characters that belong to no word, and not as the beginning of a sentence.
+/// Whether `name` stands in `said` between characters that belong to no word, and not as the beginning of a sentence, where
+/// every word is written as names are, unless it does something there as only somebody can.
 fn stands_in(said: &str, name: &str) -> bool {
     said.match_indices(name).any(|(at, _)| {
         let before = said[..at].chars().next_back();
         let after = said[at + name.len()..].chars().next();
         let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
         let begins = said[..at].trim_end().chars().next_back().is_none_or(|c| ".!?:\"“".contains(c));
-        is_apart(before) && is_apart(after) && !begins
+        let next = said[at + name.len()..].split_whitespace().next().unwrap_or_default();
+        is_apart(before) && is_apart(after) && (!begins || DOES.contains(&next))
     })
 }
 
@@ -78,6 +86,7 @@ mod tests {
             ("the bills of Maple and Oak", &["Maple", "Oak"]),
             ("Paid bills of all flats, please. Late ones too.", &[]),
             ("what is open at Maplewood", &[]),
+            ("Maple wants the bill for its repairs.", &["Maple"]),
         ] {
             assert_eq!(names_in(said, &table).into_iter().collect::<Vec<_>>(), want, "{said}");
         }

@@ -50,14 +50,15 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let known = format!("{} {task} {schema}", attempt.journal.run().goal);
     let queries = candidates(attempt, grammar, schema).await?;
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
-    let mut tried: Vec<(String, Result<Output, Error>)> = Vec::new();
+    let mut tried: Vec<Tried> = Vec::new();
     let said = format!("{} {task}", attempt.journal.run().goal);
     for sql in queries {
-        let sql = sql::as_meant(&sql);
+        let sql = sql::as_meant(&sql, is_saved || may_group(&task));
         let is_mended = attempt.number == 1 && attempt.has(Mechanism::Grounding);
         let mended = sql::without_conditions_of_nobody(&sql, &said).filter(|_| is_mended);
         let sql = mended.unwrap_or(sql);
-        if tried.iter().any(|(other, _)| *other == sql) {
+        if let Some(same) = tried.iter_mut().find(|tried| tried.sql == sql) {
+            same.n_same += 1;
             continue;
         }
         let began = Instant::now();
@@ -70,7 +71,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let result = result.and_then(|output| attempt.about(&names, &sql, output));
         let result = result.and_then(|output| grounded(attempt, &sql, &known, output));
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
-        tried.push((sql, result));
+        tried.push(Tried { sql, n_same: 1, result });
     }
     let mut output = choose(tried, &task, &attempt.journal.run().goal)?;
     if demand::ignores_case(&attempt.journal.run().goal) && demand::wants_small_letters(&attempt.asked()) {
@@ -246,13 +247,14 @@ fn rounded(value: &mut Value, digits: i32) {
 
 /// The result that most candidates agree on, of those that compare with no name that was made up, if there are any; among
 /// equals one without groups that nobody asked for, then the earliest, which the greedy one leads.
-fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str, goal: &str) -> Result<Output, Miss> {
+fn choose(tried: Vec<Tried>, task: &str, goal: &str) -> Result<Output, Miss> {
     let known = format!("{goal} {task}").to_lowercase();
     let votes = |value: &Value| {
-        tried.iter().filter(|(_, result)| result.as_ref().is_ok_and(|output| output.value == *value)).count()
+        let agree = tried.iter().filter(|tried| tried.result.as_ref().is_ok_and(|output| output.value == *value));
+        agree.map(|tried| tried.n_same).sum::<usize>()
     };
     let mut best: Option<(&Output, (bool, usize, bool))> = None;
-    for (sql, result) in &tried {
+    for Tried { sql, result, .. } in &tried {
         let Ok(output) = result else { continue };
         let n_votes = if is_empty(&output.value) { 0 } else { votes(&output.value) };
         let is_asked = may_group(task) || !sql.to_uppercase().contains("GROUP BY");
@@ -263,13 +265,20 @@ fn choose(tried: Vec<(String, Result<Output, Error>)>, task: &str, goal: &str) -
     }
     match best {
         Some((output, (_, n_votes, _))) if n_votes > 0 => Ok(output.clone()),
-        Some(_) => Err(Miss::new("the query gave no rows", tried[0].0.clone())),
+        Some(_) => Err(Miss::new("the query gave no rows", tried[0].sql.clone())),
         None => {
-            let error = tried.iter().find_map(|(_, result)| result.as_ref().err()).map(Error::to_string);
-            let sql = tried.first().map(|(sql, _)| sql.clone()).unwrap_or_default();
+            let error = tried.iter().find_map(|tried| tried.result.as_ref().err()).map(Error::to_string);
+            let sql = tried.first().map(|tried| tried.sql.clone()).unwrap_or_default();
             Err(Miss::new(error.unwrap_or_else(|| "no query was written".into()), sql))
         }
     }
+}
+
+/// A query that was run, with how many candidates wrote it.
+struct Tried {
+    sql: String,
+    n_same: usize,
+    result: Result<Output, Error>,
 }
 
 /// Whether a step's words can mean groups of rows.
@@ -409,6 +418,17 @@ mod tests {
         let mut value = Value::Table(told);
         in_small_letters(&mut value);
         assert!(matches!(&value, Value::Table(table) if table.rows[1][1] == "other"));
+    }
+
+    #[test]
+    fn candidates_that_are_the_same_vote_each() {
+        let tried = |sql: &str, n_same: usize, n: i64| Tried {
+            sql: sql.to_owned(),
+            n_same,
+            result: Ok(Value::Table(Table { columns: vec!["n".into()], rows: vec![vec![json!(n)]] }).into()),
+        };
+        let chosen = choose(vec![tried("SELECT 1", 1, 4), tried("SELECT 2", 2, 96)], "stays", "stays").unwrap();
+        assert!(matches!(chosen.value, Value::Table(table) if table.rows[0][0] == 96));
     }
 
     #[test]

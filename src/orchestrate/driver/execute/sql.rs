@@ -12,11 +12,12 @@ use crate::tool::table;
 
 const AGGREGATES: &[&str] = &["SUM(", "AVG(", "COUNT(", "TOTAL(", "GROUP_CONCAT("];
 
-/// The query as it was meant: the columns that stand beside an aggregate are its groups, as every other database demands;
+/// The query as it was meant: the columns that stand beside an aggregate are its groups, as every other database demands,
+/// or are left out where no groups are asked for (`may_group`);
 /// `GROUP BY name` of a computed column that shadows a real one groups by what was computed, as people who write
 /// `LOWER(kind) AS kind … GROUP BY kind` expect and SQLite does not do.
-pub fn as_meant(sql: &str) -> String {
-    let grouped = grouped(sql).unwrap_or_else(|| sql.to_owned());
+pub fn as_meant(sql: &str, may_group: bool) -> String {
+    let grouped = grouped(sql, may_group).unwrap_or_else(|| sql.to_owned());
     static COMPUTED: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?i)\b(\w+\([^()]*\)) AS (\w+)").expect("a constant expression"));
     let mut meant = grouped.clone();
@@ -34,7 +35,7 @@ pub fn as_meant(sql: &str) -> String {
 
 /// The query with the GROUP BY that it lacks, if it lacks one: a sum beside a bare column takes the column's value from a
 /// row of SQLite's choice, which nobody means. With MIN and MAX it is the row of the extreme, and stays.
-fn grouped(sql: &str) -> Option<String> {
+fn grouped(sql: &str, may_group: bool) -> Option<String> {
     let clauses = Clauses::of(sql)?;
     if clauses.find("GROUP").is_some() || sql.to_uppercase().contains(" OVER ") {
         return None;
@@ -55,6 +56,12 @@ fn grouped(sql: &str) -> Option<String> {
     let keys: Vec<String> = bare.iter().map(|item| expression(item)).collect();
     if sums.is_empty() || keys.is_empty() || keys.iter().any(is_value) || has_extreme {
         return None;
+    }
+    if !may_group {
+        // What is left is one row, which has no order.
+        let end = ["ORDER", "LIMIT"].iter().filter_map(|word| clauses.find(word)).min().unwrap_or(sql.len());
+        let rest = sql[from..end].trim_end().trim_end_matches(';');
+        return Some(format!("SELECT {}\n{rest};", sums.join(", ")));
     }
     let at = ["HAVING", "ORDER", "LIMIT"].iter().filter_map(|word| clauses.find(word)).min();
     let at = at.unwrap_or_else(|| sql.trim_end().trim_end_matches(';').len());
@@ -308,8 +315,14 @@ mod tests {
             ("SELECT a, (SELECT SUM(b) FROM u) AS s FROM t;", "SELECT a, (SELECT SUM(b) FROM u) AS s FROM t;"),
             ("SELECT a, SUM(b) OVER (ORDER BY c) FROM t;", "SELECT a, SUM(b) OVER (ORDER BY c) FROM t;"),
         ] {
-            assert_eq!(as_meant(sql), want);
+            assert_eq!(as_meant(sql, true), want);
         }
+    }
+
+    #[test]
+    fn columns_beside_a_sum_are_left_out_where_no_groups_are_asked_for() {
+        let sql = "SELECT station, AVG(cm) AS mean FROM t WHERE cm > 0 ORDER BY station LIMIT 3;";
+        assert_eq!(as_meant(sql, false), "SELECT AVG(cm) AS mean\nFROM t WHERE cm > 0;");
     }
 
     #[test]
@@ -322,7 +335,7 @@ mod tests {
     #[test]
     fn a_shadowed_column_is_grouped_as_it_was_computed() {
         let sql = "SELECT LOWER(kind) AS kind, SUM(n) AS n FROM t GROUP BY kind;";
-        assert_eq!(as_meant(sql), "SELECT LOWER(kind) AS kind, SUM(n) AS n FROM t GROUP BY LOWER(kind);");
+        assert_eq!(as_meant(sql, true), "SELECT LOWER(kind) AS kind, SUM(n) AS n FROM t GROUP BY LOWER(kind);");
     }
 
     #[test]
