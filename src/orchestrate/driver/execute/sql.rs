@@ -92,20 +92,15 @@ impl<'a> Clauses<'a> {
         (!has(&["WITH", "UNION", "INTERSECT", "EXCEPT"])).then_some(Self(found))
     }
 
-    /// The words outside of brackets and texts, with where they begin.
+    /// The words outside of brackets, texts and quoted names, with where they begin.
     fn words(sql: &'a str) -> Vec<(&'a str, usize)> {
         let mut found = Vec::new();
-        let (mut depth, mut in_text, mut start) = (0_usize, false, None);
+        let (mut place, mut start) = (Place::default(), None);
         for (at, c) in sql.char_indices().chain([(sql.len(), ' ')]) {
             let is_part = c.is_ascii_alphanumeric() || c == '_';
-            match c {
-                '\'' => in_text = !in_text,
-                '(' if !in_text => depth += 1,
-                ')' if !in_text => depth = depth.saturating_sub(1),
-                _ => {}
-            }
+            place.pass(c);
             match start {
-                None if is_part && depth == 0 && !in_text => start = Some(at),
+                None if is_part && place.is_outside() => start = Some(at),
                 Some(begin) if !is_part => {
                     found.push((&sql[begin..at], begin));
                     start = None;
@@ -121,20 +116,39 @@ impl<'a> Clauses<'a> {
     }
 }
 
-/// The parts of a list between the commas that stand outside of brackets and texts.
+/// Where one is in a query that is read character by character.
+#[derive(Default)]
+struct Place {
+    depth: usize,
+    quote: Option<char>,
+}
+
+impl Place {
+    fn pass(&mut self, c: char) {
+        match (self.quote, c) {
+            (Some(quote), _) if quote == c => self.quote = None,
+            (None, '\'' | '"') => self.quote = Some(c),
+            (None, '(') => self.depth += 1,
+            (None, ')') => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+
+    /// Outside of brackets, texts and quoted names.
+    fn is_outside(&self) -> bool {
+        self.depth == 0 && self.quote.is_none()
+    }
+}
+
+/// The parts of a list between the commas that stand outside of brackets, texts and quoted names.
 fn split(list: &str) -> Vec<&str> {
-    let (mut depth, mut in_text, mut first) = (0_usize, false, 0);
+    let (mut place, mut first) = (Place::default(), 0);
     let mut parts = Vec::new();
     for (at, c) in list.char_indices() {
-        match c {
-            '\'' => in_text = !in_text,
-            '(' if !in_text => depth += 1,
-            ')' if !in_text => depth = depth.saturating_sub(1),
-            ',' if depth == 0 && !in_text => {
-                parts.push(list[first..at].trim());
-                first = at + 1;
-            }
-            _ => {}
+        place.pass(c);
+        if c == ',' && place.is_outside() {
+            parts.push(list[first..at].trim());
+            first = at + 1;
         }
     }
     parts.push(list[first..].trim());
@@ -142,15 +156,14 @@ fn split(list: &str) -> Vec<&str> {
 }
 
 /// The query without the conditions that compare with a code or a name that nobody spoke of, nor of their column: models
-/// that have seen a value of a column like to ask for it. `None` if there is none, or if something would be left that says
-/// nothing. `said` is what was asked.
+/// that have seen a value of a column like to ask for it. `None` if there is none. `said` is what was asked.
 pub fn without_conditions_of_nobody(sql: &str, said: &str) -> Option<String> {
     let said = said.to_lowercase();
     let clauses = Clauses::of(sql)?;
     let from = clauses.find("WHERE")? + "WHERE".len();
     let to = ["GROUP", "HAVING", "ORDER", "LIMIT"].iter().filter_map(|word| clauses.find(word)).min();
     let to = to.unwrap_or_else(|| sql.trim_end().trim_end_matches(';').len());
-    let all = conjuncts(&sql[from..to]);
+    let all = conjuncts(sql.get(from..to)?);
     let narrowed = narrowed_group(sql, &said);
     let is_narrowing =
         |condition: &&str| narrowed.as_ref().is_some_and(|column| compares_with_texts(condition, column));
@@ -365,6 +378,7 @@ mod tests {
             ("SELECT 1 FROM t WHERE class = 'Primary' AND kilos BETWEEN 1 AND 2", None),
             ("SELECT 1 FROM t WHERE class = '4B' OR kilos > 3", None),
             ("SELECT 1 FROM t", None),
+            ("SELECT \"order\" FROM t WHERE \"group\" = 'X1' LIMIT 2", Some("SELECT \"order\" FROM t\nLIMIT 2")),
         ] {
             assert_eq!(without_conditions_of_nobody(sql, said).as_deref(), want, "{sql}");
         }
