@@ -168,7 +168,7 @@ pub fn with_rules(names: &[String], rules: &[String]) -> Vec<Amount> {
         amounts[at].rules.push(rule.clone());
         if rule.contains(|c: char| c.is_ascii_digit()) {
             // "added to the amount after the rebate": what is left of the first one.
-            let is_of_rest = at > 0 && word::has(&word::words(rule).collect::<Vec<_>>(), REST);
+            let is_of_rest = at > 0 && is_of_rest(rule);
             let known = (0..at).filter(|&before| (before == 0 && is_of_rest) || speaks_of(&names[before], is_own));
             amounts[at].from.extend(known);
         }
@@ -186,6 +186,11 @@ pub fn with_rules(names: &[String], rules: &[String]) -> Vec<Amount> {
 fn stems(text: &str, is_kept: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let words = word::words(text).filter(|word| word.chars().count() > 2 && is_kept(word));
     words.map(|word| word::stem(word.trim_end_matches('s'))).collect()
+}
+
+/// Whether a rule is about what is left when others are taken off.
+fn is_of_rest(rule: &str) -> bool {
+    word::words(rule).any(|word| REST.contains(&word.as_str()))
 }
 
 fn is_common(word: &str) -> bool {
@@ -285,10 +290,9 @@ pub fn by_words(amount: &Amount, names: &[String]) -> Option<String> {
         );
     }
     let [rule] = &amount.rules[..] else { return None };
-    let (percent, threshold) = (percents(rule), numbers(rule));
+    let (percent, threshold) = (percents(rule), word::numbers(rule));
     let [percent] = percent[..] else { return None };
     let rest: Vec<f64> = threshold.into_iter().filter(|number| *number != percent).collect();
-    let is_of_rest = word::has(&word::words(rule).collect::<Vec<_>>(), REST);
     match (&rest[..], others.is_empty()) {
         ([least], true) if is_of_whole_above(amount) => {
             let text = rule.to_lowercase();
@@ -297,7 +301,7 @@ pub fn by_words(amount: &Amount, names: &[String]) -> Option<String> {
         }
         ([], true) => Some(format!("{first} * {percent} / 100")),
         ([], false) => {
-            let sign = if is_of_rest || rule.contains("after") { " - " } else { " + " };
+            let sign = if is_of_rest(rule) || rule.contains("after") { " - " } else { " + " };
             Some(format!("({}) * {percent} / 100", from.join(sign)))
         }
         _ => None,
@@ -314,7 +318,7 @@ fn multiplies(expression: &str, names: &[String]) -> bool {
 /// Figures of the rules that an expression does not have, and thresholds that it subtracts though no rule speaks of a part.
 fn n_against_figures(amount: &Amount, expression: &str) -> usize {
     let rules = amount.rules.join(" ");
-    let [there, said] = [expression, &rules].map(numbers);
+    let [there, said] = [expression, &rules].map(word::numbers);
     let is_there = |number: &f64| {
         let forms = [*number, number / 100.0, 1.0 - number / 100.0, 1.0 + number / 100.0];
         there.iter().any(|other| forms.iter().any(|form| (form - other).abs() < 1e-9))
@@ -323,11 +327,6 @@ fn n_against_figures(amount: &Amount, expression: &str) -> usize {
     let of_parts = speaks_of_part(&rules.to_lowercase());
     let subtracts = said.iter().any(|number| *number >= 10.0 && expression.contains(&format!("- {number}")));
     n_missing + usize::from(subtracts && !of_parts)
-}
-
-fn numbers(text: &str) -> Vec<f64> {
-    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
-    parts.filter_map(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]

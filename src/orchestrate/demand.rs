@@ -68,8 +68,7 @@ pub fn read(task: &str, goal: &str, inputs: &[(&str, &str)]) -> Demand {
     let words: Vec<String> = words(task).collect();
     let mut counts = Vec::new();
     for (i, pair) in words.windows(2).enumerate() {
-        let n = if pair[0] == "single" { Some(1) } else { number(&pair[0]) };
-        let (Some(n), Some(unit)) = (n, unit(&pair[1])) else { continue };
+        let (Some(n), Some(unit)) = (counted(&pair[0]), unit(&pair[1])) else { continue };
         let before = words[i.saturating_sub(3)..i].join(" ");
         if before.ends_with("first") || before.ends_with("last") {
             continue;
@@ -111,10 +110,9 @@ pub fn of_whole(text: &str) -> Demand {
 fn is_of_text(words: &[String], n: usize, unit: &str) -> bool {
     words.windows(2).enumerate().any(|(i, pair)| {
         let before = words[..i].last().map_or("", String::as_str);
-        let is_counted = number(&pair[0]) == Some(n) || (n == 1 && pair[0] == "single");
         // "put a paragraph about it": a text is made of paragraphs.
         let is_whole = ["of", "in", "exactly"].contains(&before) || unit == "paragraph";
-        is_counted && pair[1].trim_end_matches('s') == unit && is_whole
+        counted(&pair[0]) == Some(n) && pair[1].trim_end_matches('s') == unit && is_whole
     })
 }
 
@@ -194,6 +192,11 @@ pub fn number(word: &str) -> Option<usize> {
     let word = word.to_lowercase();
     let n = word.parse().ok().or_else(|| NUMBERS.iter().position(|&name| name == word))?;
     (1..=2000).contains(&n).then_some(n)
+}
+
+/// As [`number`], and 1 for "a single".
+fn counted(word: &str) -> Option<usize> {
+    if word == "single" { Some(1) } else { number(word) }
 }
 
 fn unit(word: &str) -> Option<Unit> {

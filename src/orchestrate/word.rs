@@ -55,6 +55,12 @@ pub fn items(text: &str) -> Vec<&str> {
     if items.len() > 1 { items } else { Vec::new() }
 }
 
+/// The numbers that stand in a text in digits.
+pub fn numbers(text: &str) -> Vec<f64> {
+    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
+    parts.filter_map(|part| part.parse().ok()).collect()
+}
+
 /// The beginning of a word, which its forms have in common.
 pub fn stem(word: &str) -> String {
     word.chars().take(STEM).collect()

@@ -29,6 +29,7 @@ use super::table::{self, ColumnType, Loaded, Table};
 use super::{Context, Effect, Error, Output, Spec, Tool, Value, Workspace};
 pub use grammar::{Shape, grammar, grammar_of, grammar_of_whole_rows};
 pub use link::Link;
+pub use token::{Kind, texts, tokens};
 
 /// Rows of a result that are kept.
 pub const MAX_ROWS: usize = 10_000;

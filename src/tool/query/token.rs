@@ -4,18 +4,19 @@
 
 /// What a piece of SQL is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// `'…'`
     Text,
     /// A name or keyword, also in `"…"`, `[…]` or backquotes.
     Name,
+    /// `-- …` or `/* … */`
     Comment,
     /// Anything else, character by character.
     Sign,
 }
 
 /// The pieces of `sql` with their kinds; together they are `sql`.
-pub(super) fn tokens(sql: &str) -> Vec<(Kind, &str)> {
+pub fn tokens(sql: &str) -> Vec<(Kind, &str)> {
     let mut tokens = Vec::new();
     let mut rest = sql;
     while let Some(first) = rest.chars().next() {
@@ -94,7 +95,7 @@ pub(super) fn names(sql: &str, table: &str) -> bool {
 }
 
 /// The contents of the texts in the query.
-pub(super) fn texts(sql: &str) -> Vec<String> {
+pub fn texts(sql: &str) -> Vec<String> {
     let texts = tokens(sql).into_iter().filter(|(kind, token)| *kind == Kind::Text && token.len() > 2);
     texts.map(|(_, token)| token[1..].strip_suffix('\'').unwrap_or(&token[1..]).replace("''", "'")).collect()
 }

@@ -21,7 +21,7 @@ const MAX_TOKENS: usize = 120;
 pub fn of(attempt: &Attempt<'_>, at_hand: &AtHand) -> Option<Vec<Amount>> {
     let demand = clause::naming(&attempt.journal.run().goal, attempt.step.file()?)?;
     let names = amount::wanted(&demand).filter(|_| !at_hand.rules().is_empty())?;
-    let rules: Vec<String> = match &attempt.names()[..] {
+    let rules: Vec<String> = match &at_hand.about[..] {
         [name] => at_hand.rules().iter().map(|rule| amount::about(rule, name)).collect(),
         _ => at_hand.rules().to_vec(),
     };
@@ -97,7 +97,10 @@ impl Slot<'_> {
         let mut fault = format!("`{name}` is not computed");
         let mut expressions = candidates(attempt, messages, &begun).await?;
         // Without a vote it wins only where all others have faults.
-        expressions.extend(amount::by_words(self.amount, self.known).map(|expression| (expression, 0)));
+        let by_words = amount::by_words(self.amount, self.known);
+        let is_new = |own: &String| !expressions.iter().any(|(other, _)| other == own);
+        let by_words = by_words.filter(is_new);
+        expressions.extend(by_words.map(|expression| (expression, 0)));
         for (expression, n_votes) in expressions {
             let code = json!({ "code": format!("{begun} {expression}\nprint(float({name}))\n") });
             let value = attempt.tool("script", code, Record::Later).await.map(|output| number(&output));

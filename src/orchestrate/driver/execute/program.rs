@@ -89,6 +89,8 @@ pub struct AtHand {
     /// Whether other files are texts with figures in their sentences.
     has_sentences: bool,
     names: Vec<String>,
+    /// The names that the step is about.
+    pub about: Vec<String>,
     /// Data that is written into the program, by its name there.
     data: Vec<(String, Json)>,
     /// Tables and data by their names in the program, with the words by which they are used there.
@@ -127,9 +129,9 @@ impl AtHand {
         });
         at_hand.shown.push_str(&attempt.shown(&texts, SHOWN));
         at_hand.code.insert_str(0, IMPORTS);
-        let names = attempt.names();
+        at_hand.about = attempt.names();
         for (table, loaded) in &tables {
-            at_hand.code.push_str(&relation::narrowed(&names, table, loaded));
+            at_hand.code.push_str(&relation::narrowed(&at_hand.about, table, loaded));
         }
         at_hand.code.push_str(&relation::pointed(&at_hand.data, &tables));
         at_hand.sources = sources(&at_hand.data, &tables);
@@ -140,7 +142,7 @@ impl AtHand {
         // A model goes on as a text ends: the last line has to call for code.
         at_hand.code.push_str(&demands(&attempt.journal.run().goal));
         if !quoted.is_empty() {
-            let about = if let [name] = names.as_slice() { about(name) } else { String::new() };
+            let about = if let [name] = &at_hand.about[..] { about(name) } else { String::new() };
             at_hand.code.push_str(&format!("{quoted}{about}"));
         }
         Ok(at_hand)

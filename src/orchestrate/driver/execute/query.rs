@@ -36,24 +36,23 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     if let Some(output) = sorted_out.or_else(|| without_doubles(attempt, &database, &task)) {
         return output;
     }
+    let (may_group, of_damaged) = (is_saved || may_group(&task), damage::speaks_of_reasons(&task));
     let grammar = if is_of_rows && damage::keeps_rows(&task) {
         query::grammar_of_whole_rows(database.tables())
     } else {
         let may_limit = !(is_saved && speaks_of_groups(&task)) && asks_for_few(&attempt.asked());
         let has_damage = database.tables().iter().any(|table| table.n_bad > 0);
         let may_filter = !(has_damage && damage::computes_over_sound(&task));
-        let of_damaged = damage::speaks_of_reasons(&task);
-        let may_group = is_saved || may_group(&task);
         query::grammar_of(database.tables(), Shape { may_limit, may_group, may_filter, of_damaged })
     };
-    let schema = format!("{}{}", schema(&database, damage::speaks_of_reasons(&task)), counting(database.tables()));
+    let schema = format!("{}{}", schema(&database, of_damaged), counting(database.tables()));
     let known = format!("{} {task} {schema}", attempt.journal.run().goal);
     let queries = candidates(attempt, grammar, schema).await?;
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
     let mut tried: Vec<Tried> = Vec::new();
     let said = format!("{} {task}", attempt.journal.run().goal);
     for sql in queries {
-        let sql = sql::as_meant(&sql, is_saved || may_group(&task));
+        let sql = sql::as_meant(&sql, may_group);
         let is_mended = attempt.number == 1 && attempt.has(Mechanism::Grounding);
         let mended = sql::without_conditions_of_nobody(&sql, &said).filter(|_| is_mended);
         let sql = mended.unwrap_or(sql);

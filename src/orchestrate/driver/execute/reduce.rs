@@ -273,9 +273,7 @@ fn figures(text: &str) -> Vec<f64> {
     static SCORE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(^|[^\d./])(\d+(?:\.\d+)?)(?: ?/ ?| out of )\d+($|[^\d/])").expect("a constant expression")
     });
-    let text = SCORE.replace_all(text, "$1$2$3");
-    let parts = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|part| part.trim_matches('.'));
-    parts.filter_map(|part| part.parse().ok()).collect()
+    word::numbers(&SCORE.replace_all(text, "$1$2$3"))
 }
 
 fn base(attempt: &Attempt<'_>, text: String) -> Call {

@@ -58,11 +58,11 @@ pub async fn script(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 
 /// Runs what a program has besides the lines that load its inputs, and holds its result against what is asked.
 async fn run(attempt: &Attempt<'_>, at_hand: &AtHand, own: &str) -> Result<Output, Error> {
-    let (began, names) = (Instant::now(), attempt.names());
+    let began = Instant::now();
     let arguments = json!({ "code": format!("{}{own}", at_hand.code) });
     let result = attempt.tool("script", arguments.clone(), Record::Later).await;
     let result = result.and_then(|output| fits(attempt, output));
-    let result = result.and_then(|output| attempt.about(&names, own, output));
+    let result = result.and_then(|output| attempt.about(&at_hand.about, own, output));
     let result = result.and_then(|output| unchanged(attempt, own, output));
     let result = result.and_then(|output| uses_all(attempt, at_hand, own, output));
     attempt.record("script", arguments, &result, began);

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::orchestrate::word::{self, words};
+use crate::tool::query::{Kind, texts, tokens};
 use crate::tool::table;
 
 const AGGREGATES: &[&str] = &["SUM(", "AVG(", "COUNT(", "TOTAL(", "GROUP_CONCAT("];
@@ -94,21 +95,9 @@ impl<'a> Clauses<'a> {
 
     /// The words outside of brackets, texts and quoted names, with where they begin.
     fn words(sql: &'a str) -> Vec<(&'a str, usize)> {
-        let mut found = Vec::new();
-        let (mut place, mut start) = (Place::default(), None);
-        for (at, c) in sql.char_indices().chain([(sql.len(), ' ')]) {
-            let is_part = c.is_ascii_alphanumeric() || c == '_';
-            place.pass(c);
-            match start {
-                None if is_part && place.is_outside() => start = Some(at),
-                Some(begin) if !is_part => {
-                    found.push((&sql[begin..at], begin));
-                    start = None;
-                }
-                _ => {}
-            }
-        }
-        found
+        let is_word = |kind: Kind, token: &str| kind == Kind::Name && !token.starts_with(['"', '`', '[']);
+        let outside = outside(sql).into_iter();
+        outside.filter(|(kind, token, _)| is_word(*kind, token)).map(|(_, token, at)| (token, at)).collect()
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -116,40 +105,29 @@ impl<'a> Clauses<'a> {
     }
 }
 
-/// Where one is in a query that is read character by character.
-#[derive(Default)]
-struct Place {
-    depth: usize,
-    quote: Option<char>,
-}
-
-impl Place {
-    fn pass(&mut self, c: char) {
-        match (self.quote, c) {
-            (Some(quote), _) if quote == c => self.quote = None,
-            (None, '\'' | '"') => self.quote = Some(c),
-            (None, '(') => self.depth += 1,
-            (None, ')') => self.depth = self.depth.saturating_sub(1),
+/// The tokens of a query that stand outside of brackets, with where they begin.
+fn outside(sql: &str) -> Vec<(Kind, &str, usize)> {
+    let (mut depth, mut at) = (0_usize, 0);
+    let mut found = Vec::new();
+    for (kind, token) in tokens(sql) {
+        match token {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ if depth == 0 => found.push((kind, token, at)),
             _ => {}
         }
+        at += token.len();
     }
-
-    /// Outside of brackets, texts and quoted names.
-    fn is_outside(&self) -> bool {
-        self.depth == 0 && self.quote.is_none()
-    }
+    found
 }
 
 /// The parts of a list between the commas that stand outside of brackets, texts and quoted names.
 fn split(list: &str) -> Vec<&str> {
-    let (mut place, mut first) = (Place::default(), 0);
+    let mut first = 0;
     let mut parts = Vec::new();
-    for (at, c) in list.char_indices() {
-        place.pass(c);
-        if c == ',' && place.is_outside() {
-            parts.push(list[first..at].trim());
-            first = at + 1;
-        }
+    for (_, _, at) in outside(list).into_iter().filter(|(_, token, _)| *token == ",") {
+        parts.push(list[first..at].trim());
+        first = at + 1;
     }
     parts.push(list[first..].trim());
     parts
@@ -186,7 +164,7 @@ fn is_of_nobody(condition: &str, said: &str) -> bool {
     let column: String = column.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     let is_said = words(&column).any(|part| words(said).any(|word| word::stem(&word) == word::stem(&part)));
     let is_denied = condition.contains("!=") || condition.contains("<>") || condition.to_uppercase().contains("NOT ");
-    let has_code = condition.split('\'').skip(1).step_by(2).any(|text| text.contains(|c: char| c.is_ascii_digit()));
+    let has_code = texts(condition).iter().any(|text| text.contains(|c: char| c.is_ascii_digit()));
     let has_unknown = names_unknown(condition, said);
     dates_unknown(condition, said) || (has_unknown && (!is_said || is_denied || has_code))
 }
@@ -281,7 +259,7 @@ fn dates_unknown(sql: &str, said: &str) -> bool {
             || word.ends_with("day")
             || word.chars().any(|c| c.is_ascii_digit())
     };
-    let compares = sql.split('\'').skip(1).step_by(2).any(|text| is_date(text.trim_matches('%')));
+    let compares = texts(sql).iter().any(|text| is_date(text.trim_matches('%')));
     compares && !words(said).any(is_time)
 }
 
