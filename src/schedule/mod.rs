@@ -55,7 +55,8 @@ pub struct Running {
 pub struct Budget {
     /// Tokens of one batch.
     pub n_tokens: usize,
-    /// Prompt tokens of one batch that decoding sequences of other programs wait for; 0 lets prompts wait for once.
+    /// Prompt tokens of one batch that decoding sequences of other programs wait for; 0 lets prompts wait for once. Where
+    /// no sequence decodes in the batch nobody waits for them, and they are not limited.
     pub n_gentle: usize,
     /// Blocks that are free or can be made free without touching a sequence.
     pub n_blocks: usize,
@@ -73,7 +74,7 @@ pub struct Share {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Run these, decoding ones by age, then the others by rank; empty if nothing runs.
+    /// Run these, decoding ones by age, then the others by rank; empty only if nothing runs.
     Batch(Vec<Share>),
     /// Take the blocks of this sequence, let it wait, and decide again.
     Preempt(SequenceId),
@@ -98,9 +99,10 @@ pub fn next(running: &[Running], budget: Budget) -> Decision {
     let n_decoding = decoding.len();
     let first = decoding.first().map(|sequence| sequence.program);
     let is_mixed = decoding.iter().any(|sequence| Some(sequence.program) != first);
+    let mut decodes = false;
     for (i, sequence) in decoding.iter().chain(&prefilling).enumerate() {
         let keeps_others = is_mixed || first.is_some_and(|program| program != sequence.program);
-        let keeps_waiting = !sequence.is_decoding && keeps_others;
+        let keeps_waiting = !sequence.is_decoding && keeps_others && decodes;
         // One token is kept for every decoding sequence that comes after this one.
         let n_reserved = n_decoding.saturating_sub(i + 1);
         let n_budget = free.n_tokens.saturating_sub(n_reserved);
@@ -112,6 +114,7 @@ pub fn next(running: &[Running], budget: Budget) -> Decision {
             free.n_gentle -= if keeps_waiting { n_tokens } else { 0 };
             free.n_blocks -= sequence.n_missing_blocks(n_tokens);
             shares.push(Share { id: sequence.id, n_tokens });
+            decodes |= sequence.is_decoding;
         } else if n_room == 0 {
             match running.last().map(|youngest| youngest.id) {
                 Some(youngest) if youngest != sequence.id => return Decision::Preempt(youngest),

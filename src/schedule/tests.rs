@@ -64,6 +64,8 @@ fn decisions() {
     check("d1:40/39@2~1 2:6/0@0~2 3:500/0@0~3", 64, 30, "1:1 2:6 3:2");
     check("d1:40/39@2~1 2:500/0@0~1", 64, 30, "1:1 2:63");
     check("d1:40/39@2~1 2:20/0@0~1 3:500/0@0~3", 64, 30, "1:1 2:20 3:8");
+    // A decoding sequence that waits for a block waits for no prompt.
+    check("1:500/32@2~1 d2:65/64@2~2", 64, 0, "1:32");
     // Alone and stuck.
     check("d1:65/64@2", 64, 0, "fail 1");
     check("1:65/0@0", 64, 0, "fail 1");
@@ -89,6 +91,9 @@ fn admission_leaves_room_to_grow() {
     }
 }
 
+/// Passes after which the simulated cost model lets prompts pause: fewer than the real one, so that it happens often.
+const PAUSE: usize = 5;
+
 /// Runs sequences of `(arrival, prompt, output)` to their end as the engine would, without a tree.
 struct Simulation {
     waiting: Vec<(Running, usize)>,
@@ -96,6 +101,8 @@ struct Simulation {
     /// Passes in a row without a token of a sequence, and the most there ever were.
     passed_over: HashMap<SequenceId, u64>,
     most_passed_over: u64,
+    /// Passes with prompts since the latest one without; after `PAUSE` of them prompts pause, as the cost model has it.
+    n_since_pause: usize,
     n_free: usize,
     n_total: usize,
     n_failed: usize,
@@ -134,7 +141,8 @@ impl Simulation {
     fn decide(&mut self, n_tokens: usize) -> Result<bool, TestCaseError> {
         let rank_of = |r: &Running| rank(r.rank, self.passed_over.get(&r.id).copied().unwrap_or(0));
         let view: Vec<Running> = self.running.iter().map(|(r, _)| Running { rank: rank_of(r), ..r.clone() }).collect();
-        match next(&view, Budget { n_tokens, n_gentle: 4, n_blocks: self.n_free }) {
+        let n_gentle = if self.n_since_pause < PAUSE { 4 } else { 0 };
+        match next(&view, Budget { n_tokens, n_gentle, n_blocks: self.n_free }) {
             Decision::Preempt(id) => {
                 prop_assert!(view.len() > 1 && view.last().unwrap().id == id);
                 let (mut back, left) = self.take_out(id);
@@ -158,6 +166,10 @@ impl Simulation {
 
     fn run(&mut self, shares: &[Share], n_tokens: usize) -> Result<(), TestCaseError> {
         prop_assert!(shares.iter().map(|s| s.n_tokens).sum::<usize>() <= n_tokens);
+        prop_assert_eq!(shares.is_empty(), self.running.is_empty(), "a pass without tokens is a pass without end");
+        let is_prompt = |r: &Running| !r.is_decoding && shares.iter().any(|share| share.id == r.id);
+        let has_prompts = self.running.iter().any(|(r, _)| is_prompt(r));
+        self.n_since_pause = if has_prompts { self.n_since_pause + 1 } else { 0 };
         for (sequence, _) in &self.running {
             let is_in = shares.iter().any(|share| share.id == sequence.id);
             let n_passes = self.passed_over.entry(sequence.id).or_default();
@@ -199,7 +211,7 @@ proptest! {
             (at, fresh, output)
         }).collect();
         let mut simulation =
-            Simulation { waiting: vec![], running: vec![], passed_over: HashMap::new(), most_passed_over: 0, n_free: n_total, n_total, n_failed: 0 };
+            Simulation { waiting: vec![], running: vec![], passed_over: HashMap::new(), most_passed_over: 0, n_since_pause: 0, n_free: n_total, n_total, n_failed: 0 };
         let mut n_steps = 0;
         while !(arrivals.is_empty() && simulation.waiting.is_empty() && simulation.running.is_empty()) {
             arrivals.retain(|(at, sequence, output)| {
