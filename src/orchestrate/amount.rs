@@ -26,11 +26,12 @@ const REST: &[&str] = &["amount", "remains", "remaining", "rest", "remainder", "
 
 /// The amounts that a demand lists for its file, in order, as in "with the subtotal, the VAT and the total, one line each".
 pub fn wanted(demand: &str) -> Option<Vec<String>> {
-    if !word::words(demand).any(|word| word == "line" || word == "lines") {
-        return None;
-    }
     let list = enumeration(demand)?;
     let names: Vec<String> = list.iter().map(|item| name(item)).collect();
+    let is_one_a_line = word::words(demand).any(|word| word == "line" || word == "lines");
+    if !is_one_a_line && !names.iter().any(|name| is_of_money(name)) {
+        return None;
+    }
     let is_name = |name: &String| {
         let n_words = name.split_whitespace().count();
         (1..=MAX_NAME).contains(&n_words) && name.starts_with(char::is_alphabetic)
@@ -38,6 +39,31 @@ pub fn wanted(demand: &str) -> Option<Vec<String>> {
     let is_unique = names.iter().collect::<BTreeSet<_>>().len() == names.len();
     let is_list = (MIN_AMOUNTS..=MAX_AMOUNTS).contains(&names.len()) && names.iter().all(is_name);
     (is_list && is_unique).then_some(names)
+}
+
+/// Whether an amount is called as amounts of money are.
+fn is_of_money(name: &str) -> bool {
+    const MONEY: &[&str] = &[
+        "total",
+        "subtotal",
+        "tax",
+        "vat",
+        "net",
+        "gross",
+        "refund",
+        "payout",
+        "discount",
+        "rebate",
+        "fee",
+        "due",
+        "balance",
+        "pay",
+        "charge",
+        "credit",
+        "surcharge",
+        "payable",
+    ];
+    word::words(name).any(|word| MONEY.contains(&word.as_str()))
 }
 
 /// The parts of the list in a sentence: behind its colon, or around the commas before an "and".
@@ -59,9 +85,14 @@ fn enumeration(demand: &str) -> Option<Vec<String>> {
         "have",
         "of",
         "for",
+        "save",
+        "write",
+        "put",
+        "store",
+        "record",
     ];
     /// Words with which what is said of the list begins.
-    const CLOSING: &[&str] = &["each", "one", "on", "in", "all", "as", "every", "so", "rounded", "a"];
+    const CLOSING: &[&str] = &["each", "one", "on", "in", "all", "as", "every", "so", "rounded", "a", "to", "into"];
     let text = demand.trim_end_matches(['.', '!', '?']);
     let behind_colon = text.rsplit_once(": ").map(|(_, list)| list);
     let list = behind_colon.unwrap_or(text);
@@ -160,7 +191,7 @@ pub struct Amount {
 pub fn with_rules(names: &[String], rules: &[String]) -> Vec<Amount> {
     let empty = |name: &String| Amount { name: name.clone(), rules: Vec::new(), from: Vec::new() };
     let mut amounts: Vec<Amount> = names.iter().map(empty).collect();
-    for rule in rules.iter().filter(|rule| !is_rounding(rule)) {
+    for rule in rules.iter().filter(|rule| !is_rounding(rule) && !is_deadline(rule)) {
         let said = stems(rule, |_| true);
         let speaks_of = |name: &String, is_kept: fn(&str) -> bool| !stems(name, is_kept).is_disjoint(&said);
         let last = |is_kept: fn(&str) -> bool| names.iter().rposition(|name| speaks_of(name, is_kept));
@@ -241,6 +272,16 @@ fn is_rounding(rule: &str) -> bool {
     rule.contains("round") && ["cent", "decimal"].iter().any(|unit| rule.contains(unit))
 }
 
+/// Whether a rule says by when something has to be paid, and no amount.
+fn is_deadline(rule: &str) -> bool {
+    const UNITS: &[&str] = &["day", "days", "week", "weeks", "month", "months"];
+    let words: Vec<String> = word::words(rule).collect();
+    let is_number = |word: &String| word.contains(|c: char| c.is_ascii_digit());
+    let is_of_time = |i: usize| words.get(i + 1).is_some_and(|next| UNITS.contains(&next.as_str()));
+    let mut numbers = (0..words.len()).filter(|&i| is_number(&words[i]));
+    word::has(&words, &["within", "later", "latest"]) && numbers.all(is_of_time)
+}
+
 /// What an expression for an amount does against its rules, as far as code can tell. `names` are the variables of the
 /// amounts before it.
 pub fn n_faults(amount: &Amount, expression: &str, names: &[String]) -> usize {
@@ -248,10 +289,13 @@ pub fn n_faults(amount: &Amount, expression: &str, names: &[String]) -> usize {
     let is_missing = |at: &&usize| names.get(**at).is_some_and(|name| !words.contains(&name.as_str()));
     // Without a rule an amount may be computed from the last sum alone.
     let n_missing = if amount.rules.is_empty() { 0 } else { amount.from.iter().filter(is_missing).count() };
-    let n_added = names.iter().filter(|name| is_deduction(name) && adds(expression, name)).count();
+    let n_added = names.iter().filter(|name| is_deduction(name) && joins(expression, "+", name)).count();
+    let is_taken_off = |name: &&String| is_addition(name) && joins(expression, "-", name);
+    let n_taken_off = if is_bill(amount, names) { names.iter().filter(is_taken_off).count() } else { 0 };
     let rounds = expression.contains("round(") && !expression.contains(", 2)");
     n_missing
         + n_added
+        + n_taken_off
         + usize::from(rounds)
         + usize::from(multiplies(expression, names))
         + n_against_figures(amount, expression)
@@ -273,9 +317,39 @@ fn is_deduction(name: &str) -> bool {
     name.split('_').any(|word| OFF.contains(&word))
 }
 
-fn adds(expression: &str, name: &str) -> bool {
+/// Whether an amount is one that comes on top of a bill, though it may be taken off a wage.
+fn is_addition(name: &str) -> bool {
+    const ON_TOP: &[&str] = &[
+        "tax",
+        "vat",
+        "gst",
+        "duty",
+        "levy",
+        "surcharge",
+        "fee",
+        "fees",
+        "delivery",
+        "shipping",
+        "postage",
+        "freight",
+        "service",
+        "tip",
+    ];
+    name.split('_').any(|word| ON_TOP.contains(&word))
+}
+
+/// Whether an amount without a rule of its own is what somebody has to pay, and not what is left of a wage or a deposit.
+fn is_bill(amount: &Amount, names: &[String]) -> bool {
+    const LEFT: &[&str] = &["net", "payout", "left", "remaining", "remainder", "refund", "back", "take", "profit"];
+    let has = |text: &str, words: &[&str]| word::words(&text.replace('_', " ")).any(|word| words.contains(&&*word));
+    let begins_gross = names.first().is_some_and(|first| has(first, &["gross", "wage", "wages", "salary", "income"]));
+    amount.rules.is_empty() && !begins_gross && !has(&amount.name, LEFT)
+}
+
+/// Whether a sign stands before an amount.
+fn joins(expression: &str, sign: &str, name: &str) -> bool {
     let parts: Vec<&str> = expression.split_whitespace().collect();
-    parts.windows(2).any(|pair| pair[0] == "+" && pair[1].trim_matches(['(', ')']) == name)
+    parts.windows(2).any(|pair| pair[0] == sign && pair[1].trim_matches(['(', ')']) == name)
 }
 
 /// An expression that follows from the words of a rule alone, for where the model's have faults: a percentage of what is
@@ -284,7 +358,9 @@ pub fn by_words(amount: &Amount, names: &[String]) -> Option<String> {
     let from: Vec<&str> = amount.from.iter().filter_map(|at| names.get(*at)).map(String::as_str).collect();
     let (first, others) = from.split_first()?;
     if amount.rules.is_empty() {
-        let signed = |name: &&str| format!("{} {name}", if is_deduction(name) { "-" } else { "+" });
+        let is_bill = is_bill(amount, names);
+        let is_off = |name: &str| is_deduction(name) || (is_addition(name) && !is_bill);
+        let signed = |name: &&str| format!("{} {name}", if is_off(name) { "-" } else { "+" });
         return Some(
             format!("{first} {}", others.iter().map(signed).collect::<Vec<_>>().join(" ")).trim_end().to_owned(),
         );
@@ -354,7 +430,11 @@ mod tests {
             ),
             ("Write the names, one line each, to n.txt.", None),
             ("Write a poem of four lines to p.txt.", None),
-            ("Write i.txt with the subtotal, the VAT and the total.", None),
+            ("Write i.txt with the subtotal, the VAT and the total.", Some(&["subtotal", "VAT", "total"])),
+            ("Save net, tax and gross to o/i.txt, one per line.", Some(&["net", "tax", "gross"])),
+            ("I need three figures in c.txt: claim, excess, payout.", Some(&["claim", "excess", "payout"])),
+            ("Write the deposit, the rent and the refund into s.txt", Some(&["deposit", "rent", "refund"])),
+            ("Write the name, the age and the town into s.txt", None),
         ] {
             let want = want.map(|names| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
             assert_eq!(wanted(demand), want, "{demand}");
@@ -407,6 +487,22 @@ mod tests {
         assert_eq!(got, want.map(|text| text.map(str::to_owned)));
         assert!(n_faults(&amounts[3], "base + rebate + tax", &names[..3]) > 0);
         assert_eq!(n_faults(&amounts[3], "base - rebate + tax", &names[..3]), 0);
+    }
+
+    #[test]
+    fn a_tax_comes_on_top_of_a_bill_and_off_a_wage() {
+        for (names, expression, by_words_alone) in [
+            (["net_amount", "rebate", "tax", "amount due"], "net_amount - rebate - tax", "net_amount - rebate + tax"),
+            (["gross_wage", "rebate", "tax", "paid out"], "", "gross_wage - rebate - tax"),
+            (["sum", "rebate", "tax", "net pay"], "", "sum - rebate - tax"),
+        ] {
+            let names = names.map(str::to_owned);
+            let rules = ["Bills are due within 14 days.", "The amount due is paid 2 weeks later at the latest."];
+            let last = with_rules(&names, &rules.map(str::to_owned)).remove(3);
+            assert_eq!(n_faults(&last, expression, &names[..3]), usize::from(!expression.is_empty()), "{names:?}");
+            assert_eq!(n_faults(&last, by_words_alone, &names[..3]), 0);
+            assert_eq!(by_words(&last, &names[..3]).as_deref(), Some(by_words_alone));
+        }
     }
 
     #[test]

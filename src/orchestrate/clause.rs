@@ -59,6 +59,16 @@ const WISHES: &[&str] = &[
     "in the reply",
     "in your answer",
     "in the answer",
+    "your reply",
+    "answer here",
+    "the answer should",
+    "the reply should",
+    "to hear",
+    "tell me",
+    "tell us",
+    "let me know",
+    "let us know",
+    "confirm to me",
 ];
 /// Words that stand for what the words before them speak of.
 const REFERRING: &[&str] = &[
@@ -106,6 +116,23 @@ pub fn naming(goal: &str, path: &str) -> Option<String> {
     parts(goal).into_iter().find(|part| names(part.text, path)).map(|part| part.text.to_owned())
 }
 
+/// Of a demand that names several of the files to be written the words for one of them: those between the name before it
+/// and its own.
+pub fn beside<'a>(demand: &'a str, path: &str, outputs: &[&str]) -> &'a str {
+    let end_of = |name: &str| demand.find(name).map(|at| at + name.len());
+    let Some(end) = end_of(path).filter(|_| names(demand, path)) else { return demand };
+    let others: Vec<usize> = outputs
+        .iter()
+        .filter(|other| **other != path && names(demand, other))
+        .filter_map(|other| end_of(other))
+        .collect();
+    if others.is_empty() {
+        return demand;
+    }
+    let start = others.into_iter().filter(|other| *other < end - path.len()).max().unwrap_or(0);
+    &demand[start..end]
+}
+
 /// The words of the goal that ask to be told something and name no file that is to be written; `None` without any. A
 /// question whose answer the next words want to have in a file is asked for that file.
 pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
@@ -113,7 +140,22 @@ pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
     let is_free = |(i, part): &(usize, &Part<'_>)| {
         part.is_told && !names_any(part.text, outputs) && !is_saved(&parts, *i, outputs)
     };
-    let told: Vec<&str> = parts.iter().enumerate().filter(is_free).map(|(_, part)| part.text).collect();
+    // "Work out the mean and report it to me": what is told stands before.
+    let speaks_of_last = |i: usize| {
+        let object = word::words(parts[i].text).find(|word| !TELLS.contains(&&**word) && !TELLS_ME.contains(&&**word));
+        object.is_some_and(|word| ["it", "them", "this", "both", "these", "that"].contains(&word.as_str()))
+    };
+    let is_needed = |i: usize| {
+        let next = parts.get(i + 1).is_some_and(|next| is_free(&(i + 1, next)) && speaks_of_last(i + 1));
+        next && !names_any(parts[i].text, outputs)
+    };
+    // "Could you add them up for me? … tell me the largest": what is only asked politely is no question.
+    let is_question = |(i, part): (usize, &Part<'_>)| is_free(&(i, part)) && !is_request(part.text);
+    let has_questions = parts.iter().enumerate().any(is_question);
+    let is_kept = |(i, part): &(usize, &Part<'_>)| {
+        (is_free(&(*i, part)) && !(has_questions && is_request(part.text))) || is_needed(*i)
+    };
+    let told: Vec<&str> = parts.iter().enumerate().filter(is_kept).map(|(_, part)| part.text).collect();
     (!told.is_empty()).then(|| told.join(" "))
 }
 
@@ -328,9 +370,17 @@ fn is_of_list(text: &str, words: &[(usize, &str)], i: usize) -> bool {
     gap.matches('\n').count() > 1 || (gap.contains('\n') && word::is_marker(words[i].1))
 }
 
+/// Whether a question asks for something to be done: "could you add them up?"
+fn is_request(text: &str) -> bool {
+    let mut words = word::words(text).filter(|word| !["hi", "hello", "please", "so", "and"].contains(&word.as_str()));
+    let is_verb = words.next().is_some_and(|word| ["could", "can", "would", "will"].contains(&word.as_str()));
+    is_verb && words.next().as_deref() == Some("you") && !WISHES.iter().any(|wish| text.contains(wish))
+}
+
 fn is_told(words: &[(usize, &str)]) -> bool {
     let fillers = ["and", "then", "also", "please", "finally", "just"];
-    let words: Vec<String> = words.iter().map(|(_, word)| plain(word)).collect();
+    let n_marks = words.iter().take_while(|(_, word)| word::is_marker(word)).count();
+    let words: Vec<String> = words[n_marks..].iter().map(|(_, word)| plain(word)).collect();
     let text = words.join(" ");
     if WISHES.iter().any(|wish| text.contains(wish)) || needs_figure(&words) {
         return true;
@@ -338,8 +388,12 @@ fn is_told(words: &[(usize, &str)]) -> bool {
     let mut words = words.into_iter().filter(|word| !fillers.contains(&word.as_str()));
     let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let is_to_me = TELLS_ME.contains(&first.as_str()) && ["me", "us"].contains(&second.as_str());
-    let reports = first == "report" && ["the", "how", "which", "what"].contains(&second.as_str());
-    is_to_me || reports || TELLS.contains(&first.as_str()) || QUESTIONS.contains(&first.as_str())
+    let reports = ["report", "answer"].contains(&first.as_str())
+        && ["the", "how", "which", "what", "with"].contains(&second.as_str());
+    // "report it to me", "send both of them to us"
+    let hands_over = ["to me", "to us"].iter().any(|end| text.contains(&format!(" {end}")));
+    let is_handed = ["report", "give", "send", "explain"].contains(&first.as_str()) && hands_over;
+    is_handed || is_to_me || reports || TELLS.contains(&first.as_str()) || QUESTIONS.contains(&first.as_str())
 }
 
 /// Whether somebody needs a figure: "I need the mean to two decimals".
@@ -389,6 +443,9 @@ mod tests {
         assert_eq!(told(goal, &outputs).as_deref(), Some("Tell me the dearest and which is cheapest."));
         let need = "Save the good lines as g.csv. I need the mean to two decimals.";
         assert_eq!(told(need, &["g.csv"]).as_deref(), Some("I need the mean to two decimals."));
+        let sent = "Keep the good lines in g.csv. Of those work out the mean and report it to me with their number.";
+        let want = "Of those work out the mean report it to me with their number.";
+        assert_eq!(told(sent, &["g.csv"]).as_deref(), Some(want));
         assert_eq!(told("We need the bill of Ada. Save it as b.txt.", &["b.txt"]), None);
     }
 
@@ -403,6 +460,11 @@ mod tests {
         );
         assert!(of_file_alone(goal, "s.txt", &outputs).unwrap().contains("six lines"));
         assert_eq!(naming(goal, "m.md").as_deref(), Some("save it in m.md."));
+        let demand = "Valid rows go in g.csv, the incomplete ones in b.csv (as they are).";
+        let own = |path: &str| beside(demand, path, &["g.csv", "b.csv"]);
+        assert_eq!(own("g.csv"), "Valid rows go in g.csv");
+        assert_eq!(own("b.csv"), ", the incomplete ones in b.csv");
+        assert_eq!(beside(demand, "g.csv", &["g.csv"]), demand);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! Which rows are damaged is found by the code that loads tables; a model is asked for what else a step wants.
 //! Must not know: the engine, steps, the workspace.
 
+use std::collections::BTreeSet;
+
 use super::word::{has, words};
 
-const ROWS: &[&str] = &["row", "rows", "line", "lines", "record", "records", "entry", "entries"];
+const ROWS: &[&str] = &["row", "rows", "line", "lines", "record", "records", "entry", "entries", "ones"];
 const BAD: &[&str] = &[
     "broken",
     "damaged",
@@ -24,6 +26,11 @@ const BAD: &[&str] = &[
     "erroneous",
     "spoiled",
     "useless",
+    "garbage",
+    "junk",
+    "stray",
+    "mangled",
+    "nonsense",
 ];
 const GOOD: &[&str] = &[
     "good",
@@ -38,6 +45,8 @@ const GOOD: &[&str] = &[
     "correct",
     "readable",
     "unbroken",
+    "ok",
+    "okay",
 ];
 /// Words for the rows that are left when some are taken out.
 const REST: &[&str] = &["other", "others", "rest", "remaining", "remainder", "remain"];
@@ -110,81 +119,68 @@ pub fn keeps_rows(task: &str) -> bool {
     has(&words, ROWS) && is_kept && !has(&words, COMPUTED) && !wants_damaged(task)
 }
 
-/// Whether a step's words ask for all rows that are not damaged, and for no others and no condition on them. `path` is the
-/// file that they stand in.
-pub fn wants_sound(task: &str, path: &str) -> bool {
-    const PLAIN: &[&str] = &[
-        "all",
-        "the",
-        "of",
-        "in",
-        "to",
-        "a",
-        "from",
-        "with",
-        "every",
-        "column",
-        "columns",
-        "header",
-        "its",
-        "and",
-        "keep",
-        "copy",
-        "only",
-        "are",
-        "that",
-        "which",
-        "out",
-        "other",
-        "others",
-        "rest",
-        "write",
-        "save",
-        "filter",
-        "as",
-        "they",
-        "csv",
-        "file",
-        "on",
-        "top",
-        "into",
-        "put",
-        "store",
-        "included",
-        "including",
-        "include",
-        "ones",
-        "still",
-        "them",
-        "those",
-        "these",
+/// Whether a step's words ask for all rows that are not damaged, and for no others and no condition on them. `paths` are
+/// the files that they name, `cells` the words that stand in the table: one of those is a condition.
+pub fn wants_sound(task: &str, paths: &str, cells: &BTreeSet<String>) -> bool {
+    const CONDITIONS: &[&str] = &[
+        "where",
+        "whose",
+        "over",
         "under",
-        "new",
-        "called",
-        "named",
-        "together",
-        "line",
-        "please",
+        "above",
+        "below",
+        "more",
+        "less",
+        "than",
+        "between",
+        "before",
+        "after",
+        "since",
+        "until",
+        "sort",
+        "sorted",
+        "ordered",
+        "ascending",
+        "descending",
+        "first",
+        "last",
+        "top",
+        "highest",
+        "lowest",
     ];
-    let own: Vec<String> = words(path).collect();
-    let is_known = |word: &String| {
-        let lists = [PLAIN, ROWS, BAD, GOOD, OMITS];
-        own.contains(word) || lists.iter().any(|list| list.contains(&word.as_str()))
+    let own: Vec<String> = words(paths).collect();
+    let has_condition = |word: &String| {
+        let is_of_rows = [ROWS, BAD, GOOD].iter().any(|list| list.contains(&word.as_str())) || own.contains(word);
+        let is_condition = CONDITIONS.contains(&word.as_str()) || COMPUTED.contains(&word.as_str());
+        let is_wanted_whole = ["column", "columns", "every", "each", "per"].contains(&word.as_str());
+        !is_of_rows && !is_wanted_whole && (is_condition || cells.contains(word) || word.parse::<f64>().is_ok())
     };
-    let words = outside_brackets(task);
+    // "with the header on top" is where that stands.
+    let words = outside_brackets(&task.replace("on top", "").replace("at the top", ""));
     let is_of_sound = has(&words, GOOD) || (has(&words, BAD) && has(&words, OMITS));
-    has(&words, ROWS) && is_of_sound && words.iter().all(is_known)
+    has(&words, ROWS) && is_of_sound && !words.iter().any(has_condition)
+}
+
+/// The words that stand in a table, for [`wants_sound`]: those of its columns' names and of the texts in it.
+pub fn cell_words<'a>(columns: &'a [String], cells: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    /// Words that say nothing of a row.
+    const PLAIN: &[&str] = &[
+        "the", "of", "in", "to", "a", "and", "for", "with", "from", "are", "is", "as", "it", "on", "all", "out", "csv",
+    ];
+    let words = columns.iter().map(String::as_str).chain(cells).flat_map(words);
+    words.filter(|word| !PLAIN.contains(&word.as_str())).collect()
 }
 
 /// Whether a goal's words for a file ask for the rows that are left when damaged ones, of which the goal speaks, are taken
-/// out: "save the good lines", "put the others into …". `paths` are the names that stand there.
-pub fn wants_rest(demand: &str, goal: &str, paths: &[&str]) -> bool {
+/// out: "save the good lines", "put the others into …". `paths` are the names that stand there, `cells` the words of the
+/// table.
+pub fn wants_rest(demand: &str, goal: &str, paths: &str, cells: &BTreeSet<String>) -> bool {
     let own = outside_brackets(demand);
     // "…, the mean of all sound rows; save these rows": they are named before.
     let refers = has(&own, &["these", "those", "them"]) && has(&words(goal).collect::<Vec<_>>(), GOOD);
     let is_rest = is_spoken_of(goal) && (has(&own, REST) || refers);
     let demand = if is_rest { format!("{demand} good rows") } else { demand.to_owned() };
-    wants_sound(&demand, &paths.join(" "))
+    wants_sound(&demand, paths, cells)
 }
 
 /// Whether a step's words ask for a figure over all rows that are not damaged, which are all that a query sees, and state
@@ -290,22 +286,28 @@ mod tests {
         ] {
             assert_eq!((keeps_rows(task), wants_damaged(task)), (keeps, damaged), "{task}");
         }
+        let columns = ["gauge".to_owned(), "weight_kg".to_owned()];
+        let cells = cell_words(&columns, ["Ferry", "Bridge"].into_iter());
         for (task, want) in [
             ("all rows that are not faulty, with every column", true),
             ("copy only the good rows of parcels.csv with the header", true),
             ("good rows of parcels.csv with a weight over 10", false),
             ("the broken rows", false),
             ("all rows", false),
+            ("parcels.csv gets the header and the sound rows only", true),
+            ("the sound rows of Ferry", false),
+            ("sort the good rows by gauge", false),
         ] {
-            assert_eq!(wants_sound(task, "in/parcels.csv"), want, "{task}");
+            assert_eq!(wants_sound(task, "in/parcels.csv", &cells), want, "{task}");
         }
+        let is_rest = |demand: &str, goal: &str, path: &str| wants_rest(demand, goal, path, &cells);
         let goal = "A few lines of p.csv are broken. Leave those out.";
-        assert!(wants_rest("Save the good lines, header included, as ok.csv.", goal, &["ok.csv"]));
-        assert!(wants_rest("put the others into ok.csv.", goal, &["ok.csv"]));
-        assert!(!wants_rest("put the others into ok.csv.", "Leave those over 5 out.", &["ok.csv"]));
+        assert!(is_rest("Save the good lines, header included, as ok.csv.", goal, "ok.csv"));
+        assert!(is_rest("put the others into ok.csv.", goal, "ok.csv"));
+        assert!(!is_rest("put the others into ok.csv.", "Leave those over 5 out.", "ok.csv"));
         let sound = "Some lines of p.csv are broken. Tell me the mean of the sound rows, save these rows as ok.csv.";
-        assert!(wants_rest("save these rows with the header as ok.csv.", sound, &["ok.csv"]));
-        assert!(!wants_rest("put the mean of the others into ok.csv.", goal, &["ok.csv"]));
+        assert!(is_rest("save these rows with the header as ok.csv.", sound, "ok.csv"));
+        assert!(!is_rest("put the mean of the others into ok.csv.", goal, "ok.csv"));
         assert!(is_count_of_damaged("lines_left_out") && !is_count_of_damaged("left"));
         assert!(is_count_of_damaged("skipped_rows") && is_count_of_damaged("n_bad") && !is_count_of_damaged("rows"));
         assert!(is_spoken_of("Some lines are damaged.") && !is_spoken_of("A damaged bicycle."));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::brief::Brief;
-use super::{clause, demand, requirement, word};
+use super::{amount, clause, demand, requirement, word};
 use crate::tool::Registry;
 use crate::tool::format::{self, Format};
 use crate::types::StepId;
@@ -305,6 +305,25 @@ fn asks_documents(step: &Step, goal: &str) -> bool {
         && !clause::questions(goal).is_empty()
 }
 
+/// Whether a step is planned as a computation over texts alone, though the goal asks several questions and wants no list of
+/// amounts: their answers are read there.
+fn looks_answers_up(step: &Step, brief: &Brief, goal: &str) -> bool {
+    const COUNTED: &[&str] = &["count", "counts", "lines", "words", "size", "sizes", "times", "letters", "characters"];
+    let is_computation = ["query_table", "script", "search_text", "calculate"].contains(&step.tool.as_str());
+    let is_of_texts = || step.paths().all(|path| path.ends_with('/') || format::holds_text(path));
+    let demand = || step.file().and_then(|path| clause::naming(goal, path)).unwrap_or_default();
+    is_computation
+        && step.each.is_none()
+        && step.arguments.is_none()
+        && step.needs().is_empty()
+        && step.paths().next().is_some()
+        && is_of_texts()
+        && brief.named.iter().all(|path| format::holds_text(path))
+        && clause::questions(goal).len() > 1
+        && amount::wanted(&demand()).is_none()
+        && !word::words(goal).any(|word| COUNTED.contains(&word.as_str()))
+}
+
 /// The folder that all of the sources lie in, if the goal speaks of it and of none of them: which of its documents answers a
 /// question is seen when they are read, not from how they begin.
 fn whole_folder(from: &[String], goal: &str) -> Option<Vec<String>> {
@@ -335,7 +354,7 @@ fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
         if is_row_per_document(step, brief, goal) {
             step.tool = "answer".into();
         }
-        if is_guess && asks_documents(step, goal) {
+        if (is_guess && asks_documents(step, goal)) || looks_answers_up(step, brief, goal) {
             step.tool = "answer".into();
         }
         if step.tool == "answer" {
@@ -389,6 +408,7 @@ pub fn settle(steps: Vec<Step>, brief: &Brief, wanted: &[&str], first: StepId, g
             arguments: None,
         });
     }
+    tell_last(&mut steps, brief, goal);
     steps.extend(untold(&steps, brief, goal));
     let mut kept = is_of_use(&steps).into_iter();
     if kept.clone().any(|is_of_use| is_of_use) {
@@ -396,6 +416,20 @@ pub fn settle(steps: Vec<Step>, brief: &Brief, wanted: &[&str], first: StepId, g
         renumber(&mut steps, first);
     }
     steps
+}
+
+/// Lets the last step of a plan be told, where it is planned for later, nothing comes later, and the goal asks to be told
+/// something that no other step is there for; unless [`untold`] knows better what to do for that.
+fn tell_last(steps: &mut Vec<Step>, brief: &Brief, goal: &str) {
+    let is_told = steps.iter().any(|step| step.target == REPLY);
+    if is_told || clause::told(goal, &brief.outputs()).is_none() {
+        return;
+    }
+    let finds_out = |tool: &str| ["query_table", "script", "answer", "calculate"].contains(&tool);
+    let last = steps.pop_if(|last| last.target == LATER && finds_out(&last.tool));
+    if let Some(last) = last.filter(|_| untold(steps, brief, goal).is_none()) {
+        steps.push(Step { target: REPLY.into(), ..last });
+    }
 }
 
 /// A last step for what the goal asks to be told and no step is there to tell, from the rows that the last computation
@@ -572,6 +606,35 @@ mod tests {
         let asked = "According to the files in rules, how much is the deposit, and who has the key? Put it into b.md.";
         assert_eq!(settled(asked), ("answer".to_owned(), vec!["rules/".to_owned()]));
         assert_eq!(settled("Who has the key? Write a letter about it to b.md.").0, "write");
+    }
+
+    #[test]
+    fn questions_about_texts_are_looked_up_and_not_computed() {
+        let settled = |goal: &str, from: &str| {
+            let brief = super::super::brief::read(goal, &["stock.csv".to_owned()]);
+            let text = format!(r#"{{"steps":[{{"for":"b.md","do":"the cost","tool":"script","from":["{from}"]}}]}}"#);
+            settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).remove(0).tool
+        };
+        let asked = "What does the boat cost, and who has the key? Put it into b.md.";
+        assert_eq!(settled(asked, "rules/boat.md"), "answer");
+        assert_eq!(settled(asked, "boats.csv"), "script");
+        assert_eq!(settled("What does the boat cost? Put it into b.md.", "rules/boat.md"), "script");
+        assert_eq!(settled("How many lines, and how many words? Put it into b.md.", "rules/boat.md"), "script");
+        let of_table = "What do all boats of stock.csv cost, and who has the key? Put it into b.md.";
+        assert_eq!(settled(of_table, "rules/boat.md"), "script");
+    }
+
+    #[test]
+    fn a_last_step_for_later_is_told_where_something_is_to_be_told() {
+        let plan = r#"{"steps":[{"for":"g.csv","do":"the good rows","tool":"query_table","from":["a.csv"]},{"for":"later","do":"their mean","tool":"script","from":["$1"]}]}"#;
+        let goal = "Put the good rows into g.csv. Work out their mean and report it to me.";
+        let targets = |goal: &str| {
+            let brief = super::super::brief::read(goal, &["a.csv".to_owned()]);
+            let steps = settle(parse(plan, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal);
+            steps.into_iter().map(|step| step.target).collect::<Vec<_>>()
+        };
+        assert_eq!(targets(goal), ["g.csv", "reply"]);
+        assert_eq!(targets("Put the good rows into g.csv."), ["g.csv"]);
     }
 
     #[test]

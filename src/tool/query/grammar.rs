@@ -100,9 +100,9 @@ group_@: "GROUP"~"BY"~term_@ ("," WS term_@)* (~"HAVING"~having_@)?
 having_@: expr_@ | OWN~COMPARE~sum_@ | OWN~"BETWEEN"~sum_@~"AND"~sum_@
 order_@: "ORDER"~"BY"~sort_@ ("," WS sort_@)*
 sort_@: term_@ (~DIRECTION)? (~"NULLS"~("LAST" | "FIRST"))?
-term_@: expr_@ | OWN
-expr_@: and_@ (~"OR"~and_@){0,8}
-and_@: not_@ (~"AND"~not_@){0,8}
+term_@: sum_@ | OWN
+expr_@: and_@ (~"OR"~and_@){0,6}
+and_@: not_@ (~"AND"~not_@){0,6}
 not_@: ("NOT"~)? test_@
 test_@: sum_@ | sum_@~COMPARE~sum_@ | sum_@~"IS"~("NOT"~)? "NULL" | sum_@~"REGEXP"~TEXT
   | sum_@~("NOT"~)? ("LIKE"~sum_@ | "BETWEEN"~sum_@~"AND"~sum_@ | "IN"~"(" (sum_@ ("," WS sum_@){0,12} | select_@) ")")

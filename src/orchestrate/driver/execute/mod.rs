@@ -25,7 +25,10 @@ mod script;
 mod sql;
 mod write;
 
+use std::collections::BTreeSet;
+
 pub use call::{SHOWN, all};
+use serde_json::Value as Json;
 
 use super::mind::{self, Reply};
 use super::{Journal, Run, permission, planner, recollection};
@@ -39,7 +42,7 @@ use crate::orchestrate::requirement;
 use crate::orchestrate::word::words;
 use crate::orchestrate::{clause, damage, demand, survey};
 use crate::tool::format::{self, Format};
-use crate::tool::{self, Change, Leave, Output, Value, table};
+use crate::tool::{self, Change, Leave, Output, Table, Value, table};
 use crate::types::{Message, Role, Sampling, StepId};
 
 /// Documents that are enough for a question over all of them.
@@ -153,9 +156,14 @@ fn sorts_out(run: &Run, step: &Step) -> bool {
     let ([path], true) = (step.from.as_slice(), copies && step.file().is_some() && step.arguments.is_none()) else {
         return false;
     };
-    let is_meant = damage::wants_damaged(&step.task) || damage::wants_sound(&step.task, path);
-    let loaded = || table::load(&run.workspace, path, &survey::options(&run.goal));
-    is_meant && loaded().is_ok_and(|loaded| !loaded.bad_rows.is_empty() && survey::is_table(path, &loaded.peek()))
+    let Ok(loaded) = table::load(&run.workspace, path, &survey::options(&run.goal)) else { return false };
+    let is_meant = damage::wants_damaged(&step.task) || damage::wants_sound(&step.task, path, &words_of(&loaded.table));
+    is_meant && !loaded.bad_rows.is_empty() && survey::is_table(path, &loaded.peek())
+}
+
+/// The words that stand in a table.
+fn words_of(table: &Table) -> BTreeSet<String> {
+    damage::cell_words(&table.columns, table.rows.iter().flatten().filter_map(Json::as_str))
 }
 
 /// Whether a step is planned as a program over a folder of documents that asks for something over all of them: figures and

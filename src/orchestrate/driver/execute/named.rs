@@ -54,7 +54,18 @@ impl Attempt<'_> {
 fn names_in(said: &str, table: &Table) -> BTreeSet<String> {
     let cells = table.rows.iter().flatten().filter_map(Json::as_str).collect::<BTreeSet<&str>>();
     let is_name = |cell: &&str| cell.chars().next().is_some_and(char::is_uppercase) && cell.chars().count() > 2;
-    cells.into_iter().filter(is_name).filter(|cell| stands_in(said, cell)).map(str::to_owned).collect()
+    let is_meant = |cell: &&str| stands_in(said, cell) && !is_spelled_in_several_ways(said, cell);
+    cells.into_iter().filter(is_name).filter(is_meant).map(str::to_owned).collect()
+}
+
+/// Whether a text has a name in capitals and in small letters too, as in "DOG and Dog are the same": it speaks of how names
+/// are written, and of no one of them.
+fn is_spelled_in_several_ways(said: &str, name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let is_part = |c: char| !c.is_alphanumeric();
+    let mut spellings = said.split(is_part).filter(|word| word.to_lowercase() == lower);
+    let first = spellings.next();
+    spellings.any(|other| Some(other) != first)
 }
 
 /// Whether `name` stands in `said` between characters that belong to no word, and not as the beginning of a sentence, where
@@ -87,6 +98,7 @@ mod tests {
             ("Paid bills of all flats, please. Late ones too.", &[]),
             ("what is open at Maplewood", &[]),
             ("Maple wants the bill for its repairs.", &["Maple"]),
+            ("the bill of each flat; Maple, MAPLE and maple are the same", &[]),
         ] {
             assert_eq!(names_in(said, &table).into_iter().collect::<Vec<_>>(), want, "{said}");
         }

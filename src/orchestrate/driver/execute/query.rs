@@ -1,12 +1,13 @@
 //! `query_table`: the model writes one SELECT under a grammar of the real columns; several candidates are
 //! decoded in one batch, run, and compared by their results.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::call::all;
-use super::{Attempt, Miss, sql};
+use super::{Attempt, Miss, sql, words_of};
 use crate::orchestrate::double::{self, Wish};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::driver::tool_deadline;
@@ -14,7 +15,8 @@ use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::word::{has, words};
 use crate::orchestrate::{clause, damage, demand, ground, survey};
-use crate::tool::query::{self, Database, Shape, TableInfo, quote};
+use crate::tool::query::{self, ColumnInfo, Database, Shape, TableInfo, quote};
+use crate::tool::table::ColumnType;
 use crate::tool::{Error, Output, Table, Value, table};
 use crate::types::Grammar;
 
@@ -51,10 +53,11 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
     let mut tried: Vec<Tried> = Vec::new();
     let said = format!("{} {task}", attempt.journal.run().goal);
+    let categories = categories(database.tables());
     for sql in queries {
         let sql = sql::as_meant(&sql, may_group);
         let is_mended = attempt.number == 1 && attempt.has(Mechanism::Grounding);
-        let mended = sql::without_conditions_of_nobody(&sql, &said).filter(|_| is_mended);
+        let mended = sql::without_conditions_of_nobody(&sql, &said, &categories).filter(|_| is_mended);
         let sql = mended.unwrap_or(sql);
         if let Some(same) = tried.iter_mut().find(|tried| tried.sql == sql) {
             same.n_same += 1;
@@ -86,21 +89,42 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 /// model is needed to tell which they are.
 fn sorted_out(attempt: &Attempt<'_>, database: &Database, task: &str) -> Option<Result<Output, Miss>> {
     let table = database.tables().first().filter(|table| table.n_bad > 0)?;
-    let sql = if damage::wants_damaged(task) {
-        format!("SELECT text FROM {} ORDER BY line;", quote(&table.bad_name()))
-    } else if damage::wants_sound(task, &table.path) || wants_rest(attempt, &table.path) {
-        format!("SELECT * FROM {};", quote(&table.name))
-    } else {
-        return None;
+    let run_of = attempt.journal.run();
+    let loaded = || table::load(&run_of.workspace, &table.path, &survey::options(&run_of.goal)).ok();
+    let cells = || loaded().map_or_else(BTreeSet::new, |loaded| words_of(&loaded.table));
+    let sql = match wish(attempt, task, &table.path, &cells())? {
+        Rows::Damaged => format!("SELECT text FROM {} ORDER BY line;", quote(&table.bad_name())),
+        Rows::Sound => format!("SELECT * FROM {};", quote(&table.name)),
     };
     Some(run(attempt, database, &sql))
 }
 
-/// Whether the goal's own words for the step's file ask for the rows that are not damaged, whatever the planner made of them.
-fn wants_rest(attempt: &Attempt<'_>, source: &str) -> bool {
+/// Some rows of a table with damaged ones.
+enum Rows {
+    Damaged,
+    Sound,
+}
+
+/// The rows that the goal's own words for the step's file ask for, whatever the planner made of them, or else the step's.
+/// `cells` are the words of the table that stands in `source`.
+fn wish(attempt: &Attempt<'_>, task: &str, source: &str, cells: &BTreeSet<String>) -> Option<Rows> {
     let goal = &attempt.journal.run().goal;
-    let Some(path) = attempt.step.file().filter(|_| attempt.has(Mechanism::OwnWords)) else { return false };
-    clause::naming(goal, path).is_some_and(|demand| damage::wants_rest(&demand, goal, &[path, source]))
+    let path = attempt.step.file().filter(|_| attempt.has(Mechanism::OwnWords));
+    let demand = path.and_then(|path| clause::naming(goal, path));
+    if let (Some(path), Some(demand)) = (path, demand) {
+        let brief = attempt.brief();
+        let own = clause::beside(&demand, path, &brief.outputs());
+        if damage::wants_damaged(own) {
+            return Some(Rows::Damaged);
+        }
+        if damage::wants_rest(own, goal, &format!("{path} {source}"), cells) {
+            return Some(Rows::Sound);
+        }
+    }
+    if damage::wants_damaged(task) {
+        return Some(Rows::Damaged);
+    }
+    damage::wants_sound(task, source, cells).then_some(Rows::Sound)
 }
 
 fn run(attempt: &Attempt<'_>, database: &Database, sql: &str) -> Result<Output, Miss> {
@@ -145,10 +169,18 @@ fn without_doubles(attempt: &Attempt<'_>, database: &Database, task: &str) -> Op
     Some(run(attempt, database, &sql).map(told))
 }
 
+/// The columns of a few names, more than two, by which rows are told apart: nobody means one of them without saying so.
+fn categories(tables: &[TableInfo]) -> BTreeSet<String> {
+    let is_category = |column: &&ColumnInfo| column.kind == ColumnType::Text && column.examples.len() > 2;
+    let columns = tables.iter().flat_map(|table| &table.columns).filter(is_category);
+    columns.map(|column| column.name.to_lowercase()).collect()
+}
+
 /// Gives a figure that counts damaged rows its value, where the query did not look at them.
 fn count_damaged(table: &mut Table, sql: &str, database: &Database) {
-    let [of] = database.tables() else { return };
-    if of.n_bad == 0 || table.rows.len() != 1 || sql.to_lowercase().contains(&of.bad_name().to_lowercase()) {
+    let mut damaged = database.tables().iter().filter(|table| table.n_bad > 0);
+    let (Some(of), None) = (damaged.next(), damaged.next()) else { return };
+    if table.rows.len() != 1 || sql.to_lowercase().contains(&of.bad_name().to_lowercase()) {
         return;
     }
     for (name, cell) in table.columns.iter().zip(&mut table.rows[0]) {

@@ -3,6 +3,7 @@
 //!
 //! Must not know: tables, how queries are run, what is asked of a step.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -77,7 +78,7 @@ pub fn column_names(columns: &[String]) -> Vec<String> {
         LazyLock::new(|| Regex::new(r"^(?i:LOWER|UPPER|TRIM)\((\w+)\)$").expect("a constant expression"));
     let named = |name: &String| PLAIN.captures(name).map_or_else(|| name.clone(), |found| found[1].to_owned());
     let names: Vec<String> = columns.iter().map(named).collect();
-    let is_unique = names.iter().collect::<std::collections::BTreeSet<_>>().len() == names.len();
+    let is_unique = names.iter().collect::<BTreeSet<_>>().len() == names.len();
     if is_unique { names } else { columns.to_vec() }
 }
 
@@ -134,8 +135,9 @@ fn split(list: &str) -> Vec<&str> {
 }
 
 /// The query without the conditions that compare with a code or a name that nobody spoke of, nor of their column: models
-/// that have seen a value of a column like to ask for it. `None` if there is none. `said` is what was asked.
-pub fn without_conditions_of_nobody(sql: &str, said: &str) -> Option<String> {
+/// that have seen a value of a column like to ask for it. `None` if there is none. `said` is what was asked, `categories`
+/// the columns, in small letters, of which nobody means one value without a word of it.
+pub fn without_conditions_of_nobody(sql: &str, said: &str, categories: &BTreeSet<String>) -> Option<String> {
     let said = said.to_lowercase();
     let clauses = Clauses::of(sql)?;
     let from = clauses.find("WHERE")? + "WHERE".len();
@@ -146,7 +148,7 @@ pub fn without_conditions_of_nobody(sql: &str, said: &str) -> Option<String> {
     let is_narrowing =
         |condition: &&str| narrowed.as_ref().is_some_and(|column| compares_with_texts(condition, column));
     let kept: Vec<&str> =
-        all.iter().copied().filter(|condition| !is_of_nobody(condition, &said) && !is_narrowing(condition)).collect();
+        all.iter().copied().filter(|of| !is_of_nobody(of, &said, categories) && !is_narrowing(of)).collect();
     if kept.len() == all.len() {
         return None;
     }
@@ -158,15 +160,20 @@ pub fn without_conditions_of_nobody(sql: &str, said: &str) -> Option<String> {
 }
 
 /// Whether a condition compares with a date where nobody speaks of time, or with a name or a code that nobody says: a code,
-/// a name of a column that nobody speaks of, or names of which none is to count.
-fn is_of_nobody(condition: &str, said: &str) -> bool {
-    let column: String = condition.trim_start_matches(|c: char| !c.is_alphabetic()).to_lowercase();
-    let column: String = column.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    let is_said = words(&column).any(|part| words(said).any(|word| word::stem(&word) == word::stem(&part)));
+/// a name of a column that nobody speaks of, names of which none is to count, or what stands in one of `categories`.
+fn is_of_nobody(condition: &str, said: &str, categories: &BTreeSet<String>) -> bool {
+    let lower = condition.to_lowercase();
+    let mut names = lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| !name.is_empty());
+    let column = names.find(|name| !["lower", "upper", "trim", "not"].contains(name)).unwrap_or_default();
+    let has_word = |text: &str| words(text).any(|part| words(said).any(|word| word::stem(&word) == word::stem(&part)));
+    let is_said = has_word(column);
     let is_denied = condition.contains("!=") || condition.contains("<>") || condition.to_uppercase().contains("NOT ");
     let has_code = texts(condition).iter().any(|text| text.contains(|c: char| c.is_ascii_digit()));
     let has_unknown = names_unknown(condition, said);
-    dates_unknown(condition, said) || (has_unknown && (!is_said || is_denied || has_code))
+    let compared = texts(condition);
+    let is_unsaid = !compared.is_empty() && !compared.iter().any(|text| has_word(text));
+    let is_of_category = categories.contains(column) && !is_said && is_unsaid;
+    is_of_category || dates_unknown(condition, said) || (has_unknown && (!is_said || is_denied || has_code))
 }
 
 /// The conditions that AND joins; where OR makes them depend on each other they are one.
@@ -346,6 +353,7 @@ mod tests {
     #[test]
     fn conditions_that_nobody_asked_for_are_taken_out() {
         let said = "How many meals did class 4B eat in March? Which hives weigh more than 20 kilos?";
+        let categories = BTreeSet::from(["season".to_owned(), "class".to_owned()]);
         for (sql, want) in [
             (
                 "SELECT SUM(meals) FROM t WHERE class = '4B' AND week = 'W3'\nORDER BY 1;",
@@ -356,14 +364,17 @@ mod tests {
             ("SELECT 1 FROM t WHERE class = 'Primary' AND kilos BETWEEN 1 AND 2", None),
             ("SELECT 1 FROM t WHERE class = '4B' OR kilos > 3", None),
             ("SELECT 1 FROM t", None),
+            ("SELECT 1 FROM t WHERE kilos > 20 AND LOWER(season) = 'dry'", Some("SELECT 1 FROM t\nWHERE kilos > 20")),
+            ("SELECT 1 FROM t WHERE season = 'in march'", None),
+            ("SELECT 1 FROM t WHERE paid = 'no'", None),
             ("SELECT \"order\" FROM t WHERE \"group\" = 'X1' LIMIT 2", Some("SELECT \"order\" FROM t\nLIMIT 2")),
         ] {
-            assert_eq!(without_conditions_of_nobody(sql, said).as_deref(), want, "{sql}");
+            assert_eq!(without_conditions_of_nobody(sql, said, &categories).as_deref(), want, "{sql}");
         }
         let narrowed = "SELECT herb, AVG(cm) FROM t WHERE herb LIKE 'BASIL' OR herb IN ('Basil') GROUP BY herb";
         let said = "the height of each herb; \"Basil\" and \"BASIL\" are the same";
         assert_eq!(
-            without_conditions_of_nobody(narrowed, said).as_deref(),
+            without_conditions_of_nobody(narrowed, said, &categories).as_deref(),
             Some("SELECT herb, AVG(cm) FROM t\nGROUP BY herb")
         );
     }
