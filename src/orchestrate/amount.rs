@@ -41,6 +41,15 @@ pub fn wanted(demand: &str) -> Option<Vec<String>> {
     (is_list && is_unique).then_some(names)
 }
 
+/// As [`wanted`], of the words of a goal for the file at hand, or else of one that says what its lines are.
+pub fn wanted_of(goal: &str, demand: &str) -> Option<Vec<String>> {
+    let says_lines = |sentence: &String| word::words(sentence).any(|word| word == "lines");
+    let listed = goal.replace(';', ",");
+    let of_lines = || word::sentences(&listed).into_iter().map(|words| words.join(" ")).filter(says_lines);
+    let is_of_amounts = |names: &Vec<String>| names.iter().any(|name| is_of_money(name));
+    wanted(demand).or_else(|| of_lines().filter_map(|sentence| wanted(&sentence)).find(is_of_amounts))
+}
+
 /// Whether an amount is called as amounts of money are.
 fn is_of_money(name: &str) -> bool {
     const MONEY: &[&str] = &[
@@ -90,12 +99,19 @@ fn enumeration(demand: &str) -> Option<Vec<String>> {
         "put",
         "store",
         "record",
+        "written",
+        "listing",
+        "stating",
+        "showing",
     ];
     /// Words with which what is said of the list begins.
-    const CLOSING: &[&str] = &["each", "one", "on", "in", "all", "as", "every", "so", "rounded", "a", "to", "into"];
-    let text = demand.trim_end_matches(['.', '!', '?']);
+    const CLOSING: &[&str] = &[
+        "each", "one", "on", "in", "all", "as", "every", "so", "rounded", "a", "to", "into", "are", "go", "should",
+        "belong", "then",
+    ];
+    let text = demand.trim_end_matches(['.', '!', '?']).replace(" / ", ", ").replace(';', ",");
     let behind_colon = text.rsplit_once(": ").map(|(_, list)| list);
-    let list = behind_colon.unwrap_or(text);
+    let list = behind_colon.unwrap_or(&text);
     let mut parts: Vec<Vec<&str>> = vec![Vec::new()];
     for word in list.split_whitespace() {
         if word == "and" {
@@ -111,8 +127,13 @@ fn enumeration(demand: &str) -> Option<Vec<String>> {
     if behind_colon.is_none() {
         // "Write it.txt with the subtotal": the list begins behind the last word that can open it.
         let first = parts.first_mut()?;
-        let opens = first.iter().rposition(|word| OPENING.contains(&plain(word).as_str()))?;
-        first.drain(..=opens);
+        let opens = first.iter().rposition(|word| OPENING.contains(&plain(word).as_str()));
+        match opens {
+            Some(opens) => drop(first.drain(..=opens)),
+            // "Net, tax and total go in it.txt": it begins the sentence.
+            None if first.len() <= MAX_NAME => {}
+            None => return None,
+        }
     }
     let is_closing = |word: &&str| CLOSING.contains(&plain(word).as_str());
     let mut items = Vec::new();
@@ -434,11 +455,32 @@ mod tests {
             ("Save net, tax and gross to o/i.txt, one per line.", Some(&["net", "tax", "gross"])),
             ("I need three figures in c.txt: claim, excess, payout.", Some(&["claim", "excess", "payout"])),
             ("Write the deposit, the rent and the refund into s.txt", Some(&["deposit", "rent", "refund"])),
+            (
+                "I wish a file s.txt in which is written the base pay, the bonus and the net pay.",
+                Some(&["base pay", "bonus", "net pay"]),
+            ),
+            (
+                "Gross royalty, reserve and net are to be stated in r.txt, each on a separate line.",
+                Some(&["Gross royalty", "reserve", "net"]),
+            ),
+            ("Save f.txt with these lines: Rooms / Tourist tax / Balance", Some(&["Rooms", "Tourist tax", "Balance"])),
+            (
+                "I want q.md listing the food cost, the service charge and the total, and then your word.",
+                Some(&["food cost", "service charge", "total"]),
+            ),
             ("Write the name, the age and the town into s.txt", None),
         ] {
             let want = want.map(|names| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
             assert_eq!(wanted(demand), want, "{demand}");
         }
+    }
+
+    #[test]
+    fn amounts_may_stand_in_a_sentence_of_their_own() {
+        let goal = "Can you do me a s.txt? Lines: scrap value; weighing fee; payout. Ta!";
+        let want = ["scrap value", "weighing fee", "payout"].map(str::to_owned).to_vec();
+        assert_eq!(wanted_of(goal, "Can you do me a s.txt?"), Some(want));
+        assert_eq!(wanted_of("Read a.csv. Broken lines: a, b and c.", "Write s.txt."), None);
     }
 
     #[test]

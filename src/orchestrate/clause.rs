@@ -44,6 +44,12 @@ const COMMANDS: &[&str] = &[
     "find",
     "let",
     "recommend",
+    "leave",
+    "jot",
+    "pop",
+    "mention",
+    "confirm",
+    "send",
 ];
 /// Words by which a demand is to be told, and those that do so with "me" or "us" alone: one answers questions in a file.
 const TELLS: &[&str] = &["tell", "say", "let", "name"];
@@ -69,6 +75,8 @@ const WISHES: &[&str] = &[
     "let me know",
     "let us know",
     "confirm to me",
+    "say me",
+    "write me back",
 ];
 /// Words that stand for what the words before them speak of.
 const REFERRING: &[&str] = &[
@@ -116,21 +124,27 @@ pub fn naming(goal: &str, path: &str) -> Option<String> {
     parts(goal).into_iter().find(|part| names(part.text, path)).map(|part| part.text.to_owned())
 }
 
-/// Of a demand that names several of the files to be written the words for one of them: those between the name before it
-/// and its own.
-pub fn beside<'a>(demand: &'a str, path: &str, outputs: &[&str]) -> &'a str {
-    let end_of = |name: &str| demand.find(name).map(|at| at + name.len());
-    let Some(end) = end_of(path).filter(|_| names(demand, path)) else { return demand };
-    let others: Vec<usize> = outputs
+/// Of a demand the words for one of the files that it names: those between the name before it and its own, and those from
+/// its own to the next; first those that speak of it.
+pub fn beside<'a>(demand: &'a str, path: &str, outputs: &[&str]) -> Vec<&'a str> {
+    /// Words behind a name that begin what is said of it: "a.csv for the good rows".
+    const SAYING: &[&str] = &["for", "with", "without", "gets", "receives", "holds", "should", "shall", "must", "is"];
+    let Some(start) = demand.find(path).filter(|_| names(demand, path)) else { return vec![demand] };
+    let end = start + path.len();
+    let others = || outputs.iter().filter(|other| **other != path && names(demand, other));
+    let spans = || others().filter_map(|other| demand.find(other).map(|at| (at, at + other.len())));
+    let from = spans().map(|(_, end)| end).filter(|end| *end <= start).max().unwrap_or(0);
+    let to = spans().map(|(at, _)| at).filter(|at| *at >= end).min().unwrap_or(demand.len());
+    // "certain rows are broken - save the others in": what stands before a dash is no part of it.
+    let dash = ["— ", "– ", " - ", "; ", ": "]
         .iter()
-        .filter(|other| **other != path && names(demand, other))
-        .filter_map(|other| end_of(other))
-        .collect();
-    if others.is_empty() {
-        return demand;
-    }
-    let start = others.into_iter().filter(|other| *other < end - path.len()).max().unwrap_or(0);
-    &demand[start..end]
+        .filter_map(|mark| demand[from..start].rfind(mark).map(|at| at + mark.len()));
+    let before = &demand[from + dash.max().unwrap_or(0)..end];
+    let after = &demand[start..to];
+    let follows = demand[end..].trim_start_matches(['"', '`', '\'', '*']);
+    let next = follows.split_whitespace().next().unwrap_or_default();
+    let is_said_behind = follows.starts_with(':') || SAYING.contains(&plain(next).as_str());
+    if is_said_behind { vec![after, before] } else { vec![before, after] }
 }
 
 /// The words of the goal that ask to be told something and name no file that is to be written; `None` without any. A
@@ -138,7 +152,9 @@ pub fn beside<'a>(demand: &'a str, path: &str, outputs: &[&str]) -> &'a str {
 pub fn told(goal: &str, outputs: &[&str]) -> Option<String> {
     let parts = parts(goal);
     let is_free = |(i, part): &(usize, &Part<'_>)| {
-        part.is_told && !names_any(part.text, outputs) && !is_saved(&parts, *i, outputs)
+        // "How many landed in bad.csv?"
+        let counts = || part.text.ends_with('?') && part.text.to_lowercase().starts_with("how many");
+        part.is_told && (!names_any(part.text, outputs) || counts()) && !is_saved(&parts, *i, outputs)
     };
     // "Work out the mean and report it to me": what is told stands before.
     let speaks_of_last = |i: usize| {
@@ -186,15 +202,28 @@ pub fn questions(goal: &str) -> Vec<String> {
 }
 
 fn of_sentence(words: &[&str]) -> Vec<String> {
-    const PREPOSITIONS: &[&str] = &["on", "at", "in", "by", "from", "for", "to", "with", "until", "of", "since"];
+    const PREPOSITIONS: &[&str] = &[
+        "on", "at", "in", "by", "from", "for", "to", "with", "until", "of", "since", "after", "before", "under",
+        "within",
+    ];
     /// Words after which a question can begin.
-    const OPENING: &[&str] = &["and", "or", "out", "me", "us", "know", "say", "answer", "questions", "question"];
+    const OPENING: &[&str] =
+        &["and", "or", "out", "me", "us", "know", "say", "says", "answer", "questions", "question"];
+    /// Words after which one begins that is not about one of several: "look there for how much"; but "the room for which".
+    const SEEKING: &[&str] =
+        &["for", "see", "check", "find", "read", "state", "states", "explain", "establish", "determine"];
     /// Words that speak of what an earlier question is about.
     const BACK: &[&str] = &["it", "its", "they", "them", "their", "he", "she", "his", "her", "this", "that", "there"];
     let is_point = |i: usize| i > 0 && word::is_marker(words[i - 1]);
+    let word_at = |i: usize| words.get(i).map_or_else(String::new, |word| plain(word));
+    // "What I need: …" lists.
+    let is_wish =
+        |i: usize| ["i", "we"].contains(&&*word_at(i + 1)) && ["need", "want", "require"].contains(&&*word_at(i + 2));
     let is_asked = words.last().is_some_and(|word| word.ends_with('?'));
     let asks = |i: usize| {
-        words.get(i).is_some_and(|word| is_question_word(&plain(word)) || (plain(word) == "if" && is_point(i)))
+        words
+            .get(i)
+            .is_some_and(|word| (is_question_word(&plain(word)) && !is_wish(i)) || (plain(word) == "if" && is_point(i)))
             || (is_asked && is_polar(words, i))
     };
     let opens = |i: usize| {
@@ -203,10 +232,23 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
         };
         // "Visitors told us what they think" asks nothing.
         let is_report = i > 1 && ["told", "asked", "showed", "gave"].contains(&plain(words[i - 2]).as_str());
-        i == 0 || (after(words[i - 1]) && !is_report)
+        let is_sought = || {
+            let seeks = SEEKING.contains(&plain(words[i - 1]).as_str());
+            seeks && ["how", "what", "when", "where", "whether", "why"].contains(&plain(words[i]).as_str())
+        };
+        i == 0 || (after(words[i - 1]) && !is_report) || is_sought()
     };
+    // "…, and leave the answers in a.txt" is no part of a question.
+    let is_demand =
+        |i: usize| COMMANDS.contains(&plain(words[i]).as_str()) && ["and", "then"].contains(&&*plain(words[i - 1]));
+    let end_of = |first: usize, end: usize| (first + MIN_QUESTION..end).find(|&i| is_demand(i)).unwrap_or(end);
     let begins = |i: usize| opens(i) && (asks(i) || (PREPOSITIONS.contains(&plain(words[i]).as_str()) && asks(i + 1)));
-    let starts: Vec<usize> = (0..words.len()).filter(|&i| begins(i)).collect();
+    let mut starts: Vec<usize> = (0..words.len()).filter(|&i| begins(i)).collect();
+    // "a file, in which each has its source" asks nothing.
+    let is_relative = |i: usize| ["which", "whom", "whose"].contains(&&*word_at(i + 1)) && !asks(i);
+    if !is_asked && starts.iter().all(|&i| is_relative(i)) {
+        starts.clear();
+    }
     let mut found: Vec<String> = Vec::new();
     let mut first = match starts.first() {
         Some(first) => *first,
@@ -225,8 +267,9 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
             continue;
         }
         let is_left_over = |word: &&&str| word::is_marker(word) || **word == "and";
-        let n_left_over = words[first..end].iter().rev().take_while(is_left_over).count();
-        let text = words[first..end - n_left_over].join(" ");
+        let last = end_of(first, end);
+        let n_left_over = words[first..last].iter().rev().take_while(is_left_over).count();
+        let text = words[first..last - n_left_over].join(" ");
         let text = text.trim_end_matches(|c: char| ",.:;!? ".contains(c));
         let mut letters = text.chars();
         found.extend(letters.next().map(|head| format!("{}{}?", head.to_uppercase(), letters.as_str())));
@@ -249,7 +292,7 @@ fn is_polar(words: &[&str], i: usize) -> bool {
         "i", "we", "they", "he", "she", "it", "one", "there", "the", "a", "an", "any", "my", "our", "your", "their",
         "this", "that", "these", "those",
     ];
-    let is_first = i == 0 || word::is_marker(words[i - 1]);
+    let is_first = i == 0 || word::is_marker(words[i - 1]) || words[i - 1].ends_with(':');
     begins && word(i + 1) != "you" && (is_first || SUBJECTS.contains(&word(i + 1).as_str()))
 }
 
@@ -257,6 +300,7 @@ fn is_polar(words: &[&str], i: usize) -> bool {
 const MIN_QUESTION: usize = 3;
 
 fn is_question_word(word: &str) -> bool {
+    let word = word.trim_end_matches("'s").trim_end_matches("’s");
     QUESTIONS.contains(&word) || word == "whether"
 }
 
@@ -388,8 +432,8 @@ fn is_told(words: &[(usize, &str)]) -> bool {
     let mut words = words.into_iter().filter(|word| !fillers.contains(&word.as_str()));
     let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let is_to_me = TELLS_ME.contains(&first.as_str()) && ["me", "us"].contains(&second.as_str());
-    let reports = ["report", "answer"].contains(&first.as_str())
-        && ["the", "how", "which", "what", "with"].contains(&second.as_str());
+    let reports = (first == "report" && ["the", "how", "which", "what"].contains(&second.as_str()))
+        || (first == "answer" && second == "with");
     // "report it to me", "send both of them to us"
     let hands_over = ["to me", "to us"].iter().any(|end| text.contains(&format!(" {end}")));
     let is_handed = ["report", "give", "send", "explain"].contains(&first.as_str()) && hands_over;
@@ -460,11 +504,12 @@ mod tests {
         );
         assert!(of_file_alone(goal, "s.txt", &outputs).unwrap().contains("six lines"));
         assert_eq!(naming(goal, "m.md").as_deref(), Some("save it in m.md."));
-        let demand = "Valid rows go in g.csv, the incomplete ones in b.csv (as they are).";
-        let own = |path: &str| beside(demand, path, &["g.csv", "b.csv"]);
-        assert_eq!(own("g.csv"), "Valid rows go in g.csv");
-        assert_eq!(own("b.csv"), ", the incomplete ones in b.csv");
-        assert_eq!(beside(demand, "g.csv", &["g.csv"]), demand);
+        let demand = "Some rows are bad - valid rows go in g.csv, the incomplete ones in b.csv (as they are).";
+        let own = |path: &str| beside(demand, path, &["g.csv", "b.csv"])[0];
+        assert_eq!((own("g.csv"), own("b.csv")), ("valid rows go in g.csv", ", the incomplete ones in b.csv"));
+        let behind = "Split a.csv in two: g.csv for the rows that are good and b.csv for the others.";
+        let own = |path: &str| beside(behind, path, &["g.csv", "b.csv"])[0];
+        assert_eq!((own("g.csv"), own("b.csv")), ("g.csv for the rows that are good and ", "b.csv for the others."));
     }
 
     #[test]
@@ -518,6 +563,14 @@ mod tests {
             (
                 "Please look up:\n1) How wide is the gate?\n2) Until what time is it open?\n- Who has the key?",
                 &["How wide is the gate?", "Until what time is it open?", "Who has the key?"],
+            ),
+            (
+                "Search the papers for how much they pay, and when it is due, and leave that in g.txt, please.",
+                &["How much they pay?", "When it is due?"],
+            ),
+            (
+                "q.md\n\nQ1 is the fence covered?\nQ2 who's on call?\nanswers to a.md",
+                &["Is the fence covered?", "Who's on call?"],
             ),
             ("Choose the room which costs least. Tell me its name.", &[]),
             ("Visitors told us what they think, one file each.", &[]),

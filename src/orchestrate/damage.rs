@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::word::{has, words};
+use super::word::{has, is_marker, words};
 
 const ROWS: &[&str] = &["row", "rows", "line", "lines", "record", "records", "entry", "entries", "ones"];
 const BAD: &[&str] = &[
@@ -31,6 +31,8 @@ const BAD: &[&str] = &[
     "stray",
     "mangled",
     "nonsense",
+    "truncated",
+    "incorrect",
 ];
 const GOOD: &[&str] = &[
     "good",
@@ -156,7 +158,9 @@ pub fn wants_sound(task: &str, paths: &str, cells: &BTreeSet<String>) -> bool {
         !is_of_rows && !is_wanted_whole && (is_condition || cells.contains(word) || word.parse::<f64>().is_ok())
     };
     // "with the header on top" is where that stands.
-    let words = outside_brackets(&task.replace("on top", "").replace("at the top", ""));
+    let words = outside_brackets(
+        &["on top", "at the top", "header first"].iter().fold(task.to_owned(), |task, place| task.replace(place, "")),
+    );
     let is_of_sound = has(&words, GOOD) || (has(&words, BAD) && has(&words, OMITS));
     has(&words, ROWS) && is_of_sound && !words.iter().any(has_condition)
 }
@@ -177,10 +181,21 @@ pub fn cell_words<'a>(columns: &'a [String], cells: impl Iterator<Item = &'a str
 pub fn wants_rest(demand: &str, goal: &str, paths: &str, cells: &BTreeSet<String>) -> bool {
     let own = outside_brackets(demand);
     // "…, the mean of all sound rows; save these rows": they are named before.
+    let is_left = |two: &[String]| ["is", "are", "s", "was", "were"].contains(&two[0].as_str()) && two[1] == "left";
+    let remains = own.windows(2).any(is_left) && !is_left_out(&own);
     let refers = has(&own, &["these", "those", "them"]) && has(&words(goal).collect::<Vec<_>>(), GOOD);
-    let is_rest = is_spoken_of(goal) && (has(&own, REST) || refers);
+    let mark = demand.split_whitespace().next().filter(|first| is_marker(first)).map_or(0, str::len);
+    let demand = &demand[mark..];
+    let is_rest = is_spoken_of(goal) && (has(&own, REST) || refers || remains);
     let demand = if is_rest { format!("{demand} good rows") } else { demand.to_owned() };
     wants_sound(&demand, paths, cells)
+}
+
+/// Whether a goal's words for a file ask for what was left out, where that is damaged rows.
+pub fn wants_left_out(demand: &str, goal: &str) -> bool {
+    let own = outside_brackets(demand);
+    let is_out = is_left_out(&own) || has(&own, LEFT_OUT);
+    is_spoken_of(goal) && is_out && !has(&own, GOOD) && !has(&own, REST) && !has(&own, COMPUTED)
 }
 
 /// Whether a step's words ask for a figure over all rows that are not damaged, which are all that a query sees, and state
@@ -307,6 +322,9 @@ mod tests {
         assert!(!is_rest("put the others into ok.csv.", "Leave those over 5 out.", "ok.csv"));
         let sound = "Some lines of p.csv are broken. Tell me the mean of the sound rows, save these rows as ok.csv.";
         assert!(is_rest("save these rows with the header as ok.csv.", sound, "ok.csv"));
+        assert!(is_rest("3) write what is left, header first, to ok.csv", goal, "ok.csv"));
+        assert!(wants_left_out("b.csv: everything that had to be left out", goal));
+        assert!(!wants_left_out("the others in ok.csv", goal) && !wants_left_out("the number of lines left out", goal));
         assert!(!is_rest("put the mean of the others into ok.csv.", goal, "ok.csv"));
         assert!(is_count_of_damaged("lines_left_out") && !is_count_of_damaged("left"));
         assert!(is_count_of_damaged("skipped_rows") && is_count_of_damaged("n_bad") && !is_count_of_damaged("rows"));

@@ -309,7 +309,7 @@ fn asks_documents(step: &Step, goal: &str) -> bool {
 /// amounts: their answers are read there.
 fn looks_answers_up(step: &Step, brief: &Brief, goal: &str) -> bool {
     const COUNTED: &[&str] = &["count", "counts", "lines", "words", "size", "sizes", "times", "letters", "characters"];
-    let is_computation = ["query_table", "script", "search_text", "calculate"].contains(&step.tool.as_str());
+    let is_computation = ["query_table", "script", "calculate"].contains(&step.tool.as_str());
     let is_of_texts = || step.paths().all(|path| path.ends_with('/') || format::holds_text(path));
     let demand = || step.file().and_then(|path| clause::naming(goal, path)).unwrap_or_default();
     is_computation
@@ -320,7 +320,7 @@ fn looks_answers_up(step: &Step, brief: &Brief, goal: &str) -> bool {
         && is_of_texts()
         && brief.named.iter().all(|path| format::holds_text(path))
         && clause::questions(goal).len() > 1
-        && amount::wanted(&demand()).is_none()
+        && amount::wanted_of(goal, &demand()).is_none()
         && !word::words(goal).any(|word| COUNTED.contains(&word.as_str()))
 }
 

@@ -40,7 +40,11 @@ pub fn is_marker(word: &str) -> bool {
     // "it." and "me)" end sentences.
     let is_short = bare.len() == 1 || bare.chars().all(|c| c.is_ascii_digit());
     let is_number = bare.len() < word.len() && bare.len() <= 2 && is_short && bare.chars().all(char::is_alphanumeric);
-    ["-", "*", "•", "–"].contains(&word) || (is_number && !bare.is_empty())
+    // "Q1", "Q2:"
+    let is_question = bare
+        .strip_prefix(['Q', 'q'])
+        .is_some_and(|number| (1..=2).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit()));
+    ["-", "*", "•", "–"].contains(&word) || (is_number && !bare.is_empty()) || is_question
 }
 
 /// The items of the list that a text has, without their marks; a list has two at least.

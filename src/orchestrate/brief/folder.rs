@@ -11,15 +11,13 @@ const EVERY: &[&str] = &["each", "every", "per", "all", "them"];
 
 /// Folders that the goal may want to receive one file per item: `summaries` in "each … to summaries".
 pub fn folders(goal: &str) -> Vec<String> {
-    if !word::words(goal).any(|word| EVERY.contains(&word.as_str())) {
-        return Vec::new();
-    }
+    let is_of_items = word::words(goal).any(|word| EVERY.contains(&word.as_str()));
     let mut folders: Vec<String> = Vec::new();
     for sentence in word::sentences(goal) {
         let words: Vec<String> = sentence.iter().map(|word| plain_word(word)).collect();
         for i in 0..words.len() {
-            let named = named(&sentence, &words, i).filter(|named| !folders.contains(named));
-            folders.extend(named);
+            let found = of_pattern(sentence[i]).or_else(|| named(&sentence, &words, i).filter(|_| is_of_items));
+            folders.extend(found.filter(|folder| !folders.contains(folder)));
         }
     }
     folders
@@ -27,9 +25,6 @@ pub fn folders(goal: &str) -> Vec<String> {
 
 /// The folder that the `i`-th word of a sentence names, if it does.
 fn named(sentence: &[&str], words: &[String], i: usize) -> Option<String> {
-    if let Some(folder) = of_pattern(sentence[i]) {
-        return Some(folder);
-    }
     let before = (0..i).rev().find(|k| !["the", "a", "new"].contains(&words[*k].as_str()))?;
     // "in the plans folder: what is …" ends at its mark.
     let is_end = |k: usize| sentence[k].ends_with([',', '.', ';', ':', '?', '!', ')']);
@@ -143,6 +138,18 @@ const NOT_FOLDERS: &[&str] = &[
     "table",
     "form",
     "both",
+    "brackets",
+    "parentheses",
+    "quotes",
+    "capitals",
+    "front",
+    "full",
+    "detail",
+    "advance",
+    "turn",
+    "place",
+    "question",
+    "addition",
 ];
 
 #[cfg(test)]

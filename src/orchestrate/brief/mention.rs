@@ -136,6 +136,12 @@ const LOOKS: &[&str] = &[
     "average",
     "determine",
 ];
+/// What becomes of what is to be written.
+const MADE: &[&str] = &["listed", "written", "recorded", "noted", "saved", "stored", "kept", "put", "collected"];
+/// Forms that a file has.
+const FORMS: &[&str] = &["json", "csv", "markdown", "text", "yaml", "html", "table", "list"];
+/// Verbs that leave open whether what follows is read or written.
+const TELLS: &[&str] = &["answer", "give", "show", "state", "mention", "explain"];
 /// Words by which something is said to stand in a file that is there.
 const STANDS: &[&str] = &[
     "is",
@@ -197,6 +203,7 @@ fn is_file_name(word: &str, existing: &BTreeSet<&str>) -> bool {
     }
     let Some((stem, extension)) = word.rsplit_once('.') else { return false };
     !stem.is_empty()
+        && !stem.starts_with('.')
         && !word.contains("://")
         && !word.contains("..")
         && word.chars().all(|c| c.is_alphanumeric() || "._-/ ".contains(c))
@@ -276,15 +283,21 @@ struct Place {
     after: Vec<String>,
     /// Where the name before it in the same sentence stands, and what that is for.
     previous: Option<(usize, Part)>,
+    /// Whether they are a question.
     asks: bool,
+    /// Whether an item of a list begins with it and says what it is: "- good.csv: the good rows".
+    is_headed: bool,
 }
 
 impl Place {
     fn of(sentence: &[&str], i: usize, previous: Option<(usize, Part)>) -> Self {
+        let is_item = sentence[..i].iter().all(|word| word::is_marker(word)) && i > 0;
+        let is_headed = is_item && sentence[i].ends_with(':');
         let n_marks = sentence[..i].iter().take_while(|word| word::is_marker(word)).count();
         let end = aside(&sentence[..i]).unwrap_or(i..i);
         let kept = (n_marks..i).filter(|k| !end.contains(k));
-        let asks = sentence.last().is_some_and(|last| last.ends_with('?'));
+        let asks = sentence.last().is_some_and(|last| last.ends_with('?'))
+            && sentence.get(n_marks).is_some_and(|first| begins_question(first));
         let previous = previous.filter(|(at, _)| !end.contains(at)).map(|(at, part)| {
             let n_dropped = end.clone().filter(|k| *k < at).count() + n_marks;
             (at - n_dropped.min(at), part)
@@ -295,6 +308,7 @@ impl Place {
             after: sentence[i + 1..].iter().take(2).map(|word| trim_word(word).to_lowercase()).collect(),
             previous,
             asks,
+            is_headed,
         }
     }
 
@@ -314,7 +328,7 @@ impl Place {
 
     /// What the words say, if they do.
     fn part(&self) -> Option<Part> {
-        if self.is_to_be() {
+        if self.is_to_be() || self.is_headed {
             return Some(Part::Output);
         }
         if let Some((at, part)) = self.previous
@@ -326,6 +340,10 @@ impl Place {
         let mut near = self.before.iter().rev().filter(|word| !filler.contains(&word.as_str()));
         let [last, previous] = [near.next(), near.next()].map(|word| word.map_or("", String::as_str));
         if ["according", "compared", "relative", "due", "close"].contains(&previous) && last == "to" {
+            return Some(Part::Input);
+        }
+        // "it is called …"; but "a file called …".
+        if last == "called" && ["is", "was", "are", "were"].contains(&previous) {
             return Some(Part::Input);
         }
         let is_name = ["it", "this", "them"].contains(&last) && ["name", "call", "title"].contains(&previous);
@@ -348,6 +366,13 @@ impl Place {
         let has_near = |words: &[&str]| before[n_near..].iter().any(|word| words.contains(&word.as_str()));
         if has_near(&["be"]) && has_near(&["should", "must", "needs", "has", "ought", "shall", "will"]) {
             return None; // as it is to be, or as somebody thinks that it is
+        }
+        // "is to be recorded in …", "as JSON in …"
+        let has = |word: &str| before.iter().any(|other| other == word);
+        let is_made = has("be") && (has("to") || has("should") || has("must")) && has_near(MADE);
+        let is_form = |two: &[String]| two[0] == "as" && FORMS.contains(&two[1].as_str());
+        if is_made || before[n_near..].windows(2).any(is_form) {
+            return Some(Part::Output);
         }
         if has_near(STANDS) && !has_near(ARRIVES) {
             return Some(Part::Input);
@@ -378,7 +403,10 @@ impl Place {
         // "leave what you find in …" tells nobody to look there.
         let is_told = |k: usize| k == 0 || !["you", "i", "we"].contains(&&*before[k - 1]);
         let read = (start..before.len()).rfind(|&k| looks.contains(&before[k].as_str()) && is_told(k));
+        // "answer it in a.md": in a new one, or those that stand in one?
+        let tells = (0..before.len()).rfind(|&k| TELLS.contains(&before[k].as_str()) && begins(before, k));
         match (verb, read) {
+            _ if tells > verb.max(read) => None,
             (Some(verb), Some(read)) if read > verb => Some(Part::Input),
             (Some(_), _) => Some(Part::Output),
             (None, Some(_)) => Some(Part::Input),
@@ -403,10 +431,20 @@ impl Place {
     }
 }
 
+/// Whether a sentence that begins with this word and ends with a question mark is a question as a whole.
+fn begins_question(first: &str) -> bool {
+    const FIRST: &[&str] = &[
+        "what", "which", "who", "whose", "where", "when", "why", "how", "is", "are", "was", "were", "do", "does",
+        "did", "has", "have", "can", "could", "in", "from", "and", "so",
+    ];
+    FIRST.contains(&plain_word(first).as_str())
+}
+
 /// Whether a word is all capitals, as marks in texts are.
 fn is_mark(word: &str) -> bool {
     let word = trim_word(word);
-    word.chars().count() > 2 && word.chars().all(char::is_uppercase)
+    let is_form = FORMS.contains(&word.to_lowercase().as_str());
+    !is_form && word.chars().count() > 2 && word.chars().all(char::is_uppercase)
 }
 
 /// Where the words stand that are put in between commas right before the last one: "store it, with what you found, in".
@@ -435,11 +473,17 @@ fn changes(words: &[String], k: usize) -> bool {
 /// Whether the `k`-th word is a verb that writes a file. Some are nouns as well, as in "the planting list in …": these
 /// are verbs where a demand begins.
 fn writes(words: &[String], k: usize) -> bool {
-    let begins = |k: usize| {
-        let before = k.checked_sub(1).map_or("", |k| words[k].as_str());
-        ["", "and", "then", "please", "to", "also", "or", "finally"].contains(&before)
-    };
-    WRITES.contains(&words[k].as_str()) && (!NOUNS.contains(&words[k].as_str()) || begins(k))
+    /// What is done by writing: "clean it up by storing the good rows in …".
+    const WRITING: &[&str] =
+        &["writing", "saving", "storing", "putting", "creating", "keeping", "collecting", "recording", "leaving"];
+    let word = words[k].as_str();
+    WRITING.contains(&word) || (WRITES.contains(&word) && (!NOUNS.contains(&word) || begins(words, k)))
+}
+
+/// Whether a demand begins at the `k`-th word.
+fn begins(words: &[String], k: usize) -> bool {
+    let before = k.checked_sub(1).map_or("", |k| words[k].as_str());
+    ["", "and", "then", "please", "to", "also", "or", "finally"].contains(&before)
 }
 
 /// Whether a clause of a goal has a verb that writes or moves something.
@@ -529,6 +573,15 @@ mod tests {
         check("It supports Node.js 20. Name and price in van.txt.", &["vans.csv"], ">van.txt");
         check("In all.md, list what they say. tidy.csv gets the good rows.", &[], ">all.md >tidy.csv");
         check("Should be in a/b.csv. Leave what you find in g.txt.", &["a/b_2.csv"], "<a/b.csv >g.txt");
+        check("Read the papers and answer this in reply.md.", &["g/a.md"], ">reply.md");
+        check("Read the papers and answer what stands in q.txt.", &["q2.txt"], "<q.txt");
+        check("It is to be counted in l.csv and recorded in sum.json.", &["l.csv"], "<l.csv >sum.json");
+        check("The mean per day from wait.csv, as JSON in wait_avg.json.", &["wait.csv"], "<wait.csv >wait_avg.json");
+        check("I think it is called members.csv, the ending is .short.txt", &["a.csv"], "<members.csv");
+        check("Wanted:\n* x.fixed.csv: the good rows\n* x.bad.csv: the others", &["x.csv"], ">x.fixed.csv >x.bad.csv");
+        check("Clean it up by storing the good rows in p-clean.csv.", &["p.csv"], ">p-clean.csv");
+        check("Please answer, in a.md and from b.txt alone: how long is it?", &["b.txt"], ">a.md <b.txt");
+        check("Save one line per answer in round1_answers.txt.", &["round1.txt"], ">round1_answers.txt");
         check("Store it under web/mug.html as plain text.", &[], ">web/mug.html");
         check("Rename a.txt to b.txt.", &["a.txt"], ">!a.txt >b.txt");
         check("Add the tax in the way t.txt lays down.", &["t.txt"], "<t.txt");

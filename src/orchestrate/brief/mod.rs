@@ -63,7 +63,8 @@ pub struct Unmet {
 pub fn read(goal: &str, existing: &[String]) -> Brief {
     let mut brief = Brief { folders: folders(goal), ..Brief::default() };
     // What is there already is where the items come from, if another folder is named too.
-    let is_new = |folder: &String| !existing.iter().any(|path| path.starts_with(&format!("{folder}/")));
+    let is_inside = |path: &String, folder: &str| path.to_lowercase().starts_with(&format!("{folder}/"));
+    let is_new = |folder: &String| !existing.iter().any(|path| is_inside(path, folder));
     if brief.folders.iter().any(is_new) {
         brief.folders.retain(is_new);
     } else {

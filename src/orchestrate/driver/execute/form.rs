@@ -19,8 +19,9 @@ const MAX_TOKENS: usize = 120;
 
 /// The amounts of the step's file, each with its rules; `None` if the step is about something else.
 pub fn of(attempt: &Attempt<'_>, at_hand: &AtHand) -> Option<Vec<Amount>> {
-    let demand = clause::naming(&attempt.journal.run().goal, attempt.step.file()?)?;
-    let names = amount::wanted(&demand).filter(|_| !at_hand.rules().is_empty())?;
+    let goal = &attempt.journal.run().goal;
+    let demand = clause::naming(goal, attempt.step.file()?)?;
+    let names = amount::wanted_of(goal, &demand).filter(|_| !at_hand.rules().is_empty())?;
     let rules: Vec<String> = match &at_hand.about[..] {
         [name] => at_hand.rules().iter().map(|rule| amount::about(rule, name)).collect(),
         _ => at_hand.rules().to_vec(),

@@ -113,12 +113,15 @@ fn wish(attempt: &Attempt<'_>, task: &str, source: &str, cells: &BTreeSet<String
     let demand = path.and_then(|path| clause::naming(goal, path));
     if let (Some(path), Some(demand)) = (path, demand) {
         let brief = attempt.brief();
-        let own = clause::beside(&demand, path, &brief.outputs());
-        if damage::wants_damaged(own) {
-            return Some(Rows::Damaged);
-        }
-        if damage::wants_rest(own, goal, &format!("{path} {source}"), cells) {
-            return Some(Rows::Sound);
+        let paths = format!("{path} {source}");
+        let rows = |own: &str| {
+            if damage::wants_damaged(own) || damage::wants_left_out(own, goal) {
+                return Some(Rows::Damaged);
+            }
+            damage::wants_rest(own, goal, &paths, cells).then_some(Rows::Sound)
+        };
+        if let Some(rows) = clause::beside(&demand, path, &brief.outputs()).into_iter().find_map(rows) {
+            return Some(rows);
         }
     }
     if damage::wants_damaged(task) {
@@ -281,7 +284,8 @@ fn rounded(value: &mut Value, digits: i32) {
 fn choose(tried: Vec<Tried>, task: &str, goal: &str) -> Result<Output, Miss> {
     let known = format!("{goal} {task}").to_lowercase();
     let votes = |value: &Value| {
-        let agree = tried.iter().filter(|tried| tried.result.as_ref().is_ok_and(|output| output.value == *value));
+        let agree =
+            tried.iter().filter(|tried| tried.result.as_ref().is_ok_and(|output| is_same(&output.value, value)));
         agree.map(|tried| tried.n_same).sum::<usize>()
     };
     let mut best: Option<(&Output, (bool, usize, bool))> = None;
@@ -302,6 +306,14 @@ fn choose(tried: Vec<Tried>, task: &str, goal: &str) -> Result<Output, Miss> {
             let sql = tried.first().map(|tried| tried.sql.clone()).unwrap_or_default();
             Err(Miss::new(error.unwrap_or_else(|| "no query was written".into()), sql))
         }
+    }
+}
+
+/// Whether two results say the same, whatever their columns are called.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Table(one), Value::Table(other)) => one.rows == other.rows,
+        _ => one == other,
     }
 }
 
@@ -458,6 +470,12 @@ mod tests {
             n_same,
             result: Ok(Value::Table(Table { columns: vec!["n".into()], rows: vec![vec![json!(n)]] }).into()),
         };
+        let mut renamed = tried("SELECT 3", 1, 96);
+        let table = Table { columns: vec!["other".into()], rows: vec![vec![json!(96)]] };
+        renamed.result = Ok(Value::Table(table).into());
+        let three = vec![tried("SELECT 1", 1, 4), tried("SELECT 2", 1, 96), renamed];
+        let chosen = choose(three, "stays", "stays").unwrap();
+        assert!(matches!(chosen.value, Value::Table(table) if table.rows[0][0] == 96), "under two names");
         let chosen = choose(vec![tried("SELECT 1", 1, 4), tried("SELECT 2", 2, 96)], "stays", "stays").unwrap();
         assert!(matches!(chosen.value, Value::Table(table) if table.rows[0][0] == 96));
     }

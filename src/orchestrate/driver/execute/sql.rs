@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::orchestrate::clause;
 use crate::orchestrate::word::{self, words};
 use crate::tool::query::{Kind, texts, tokens};
 use crate::tool::table;
@@ -165,13 +166,12 @@ fn is_of_nobody(condition: &str, said: &str, categories: &BTreeSet<String>) -> b
     let lower = condition.to_lowercase();
     let mut names = lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| !name.is_empty());
     let column = names.find(|name| !["lower", "upper", "trim", "not"].contains(name)).unwrap_or_default();
-    let has_word = |text: &str| words(text).any(|part| words(said).any(|word| word::stem(&word) == word::stem(&part)));
-    let is_said = has_word(column);
+    let is_said = is_spoken_of(column, said);
     let is_denied = condition.contains("!=") || condition.contains("<>") || condition.to_uppercase().contains("NOT ");
     let has_code = texts(condition).iter().any(|text| text.contains(|c: char| c.is_ascii_digit()));
     let has_unknown = names_unknown(condition, said);
     let compared = texts(condition);
-    let is_unsaid = !compared.is_empty() && !compared.iter().any(|text| has_word(text));
+    let is_unsaid = !compared.is_empty() && !compared.iter().any(|text| is_spoken_of(text, said));
     let is_of_category = categories.contains(column) && !is_said && is_unsaid;
     is_of_category || dates_unknown(condition, said) || (has_unknown && (!is_said || is_denied || has_code))
 }
@@ -215,9 +215,18 @@ pub fn names_unknown(sql: &str, known: &str) -> bool {
     static TEXT: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?:=|<>|!=|IN \(|, )\s*'([^']+)'").expect("a constant expression"));
     let is_name = |text: &str| text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit()) && !is_date(text);
-    let has = |word: &str| known.split(|c: char| !c.is_alphanumeric()).any(|other| other == word);
-    let is_known = |text: &str| words(text).any(|word| has(&word));
-    TEXT.captures_iter(sql).any(|found| is_name(&found[1]) && !is_known(&found[1]))
+    TEXT.captures_iter(sql).any(|found| is_name(&found[1]) && !is_spoken_of(&found[1], known))
+}
+
+/// Whether what was said, in small letters, has a word of a text in any of its forms, or the whole of it if its words are
+/// too short to tell them from others: the "a" of `M-A` is in every sentence.
+fn is_spoken_of(text: &str, said: &str) -> bool {
+    let is_telling = |word: &String| word.chars().count() > 2 || word.contains(|c: char| c.is_ascii_digit());
+    let mut parts = words(text).filter(is_telling).peekable();
+    if parts.peek().is_none() {
+        return clause::names(said, &text.to_lowercase());
+    }
+    parts.any(|part| words(said).any(|word| word::stem(&word) == word::stem(&part)))
 }
 
 fn is_date(text: &str) -> bool {
@@ -364,6 +373,7 @@ mod tests {
             ("SELECT 1 FROM t WHERE class = 'Primary' AND kilos BETWEEN 1 AND 2", None),
             ("SELECT 1 FROM t WHERE class = '4B' OR kilos > 3", None),
             ("SELECT 1 FROM t", None),
+            ("SELECT 1 FROM t WHERE meter != 'M-A' AND kilos > 1", Some("SELECT 1 FROM t\nWHERE kilos > 1")),
             ("SELECT 1 FROM t WHERE kilos > 20 AND LOWER(season) = 'dry'", Some("SELECT 1 FROM t\nWHERE kilos > 20")),
             ("SELECT 1 FROM t WHERE season = 'in march'", None),
             ("SELECT 1 FROM t WHERE paid = 'no'", None),
