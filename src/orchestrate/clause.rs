@@ -198,7 +198,20 @@ fn is_saved(parts: &[Part<'_>], i: usize, outputs: &[&str]) -> bool {
 /// The questions that a goal asks, direct and indirect ones, each by itself: "find out who pays, when it is due and whether
 /// tips are allowed" asks three.
 pub fn questions(goal: &str) -> Vec<String> {
-    word::sentences(goal).into_iter().flat_map(|sentence| of_sentence(&sentence)).collect()
+    let questions = word::sentences(goal).into_iter().flat_map(|sentence| of_sentence(&sentence));
+    questions.filter(|question| !is_about_source(question)).collect()
+}
+
+/// Whether a question is where an answer comes from, which every answer says: "which document it stands in".
+fn is_about_source(question: &str) -> bool {
+    const SOURCES: &[&str] = &["document", "documents", "file", "files", "paper", "papers", "source", "page"];
+    const EMPTY: &[&str] = &[
+        "which", "what", "where", "from", "stands", "stand", "found", "find", "comes", "come", "that", "each",
+        "answer", "have", "taken", "name", "they", "this", "were",
+    ];
+    let words: Vec<String> = word::words(question).filter(|word| word.chars().count() > 3).collect();
+    let is_empty = |word: &String| [SOURCES, EMPTY].iter().any(|list| list.contains(&word.as_str()));
+    word::has(&words, SOURCES) && words.iter().all(is_empty)
 }
 
 fn of_sentence(words: &[&str]) -> Vec<String> {
@@ -293,7 +306,9 @@ fn is_polar(words: &[&str], i: usize) -> bool {
         "this", "that", "these", "those",
     ];
     let is_first = i == 0 || word::is_marker(words[i - 1]) || words[i - 1].ends_with(':');
-    begins && word(i + 1) != "you" && (is_first || SUBJECTS.contains(&word(i + 1).as_str()))
+    // ", and can her basket come?"
+    let is_apart = i > 1 && word(i - 1) == "and" && words[i - 2].ends_with(',');
+    begins && word(i + 1) != "you" && (is_first || is_apart || SUBJECTS.contains(&word(i + 1).as_str()))
 }
 
 /// Words of the shortest question.
@@ -424,6 +439,8 @@ fn is_request(text: &str) -> bool {
 fn is_told(words: &[(usize, &str)]) -> bool {
     let fillers = ["and", "then", "also", "please", "finally", "just"];
     let n_marks = words.iter().take_while(|(_, word)| word::is_marker(word)).count();
+    let is_asked = words.last().is_some_and(|(_, word)| word.ends_with('?'));
+    let lists = !is_asked && words.iter().any(|(_, word)| word.ends_with(':'));
     let words: Vec<String> = words[n_marks..].iter().map(|(_, word)| plain(word)).collect();
     let text = words.join(" ");
     if WISHES.iter().any(|wish| text.contains(wish)) || needs_figure(&words) {
@@ -437,7 +454,9 @@ fn is_told(words: &[(usize, &str)]) -> bool {
     // "report it to me", "send both of them to us"
     let hands_over = ["to me", "to us"].iter().any(|end| text.contains(&format!(" {end}")));
     let is_handed = ["report", "give", "send", "explain"].contains(&first.as_str()) && hands_over;
-    is_handed || is_to_me || reports || TELLS.contains(&first.as_str()) || QUESTIONS.contains(&first.as_str())
+    // "What has to be met: …" says so itself.
+    let asks = QUESTIONS.contains(&first.as_str()) && !lists;
+    is_handed || is_to_me || reports || TELLS.contains(&first.as_str()) || asks
 }
 
 /// Whether somebody needs a figure: "I need the mean to two decimals".
@@ -490,6 +509,7 @@ mod tests {
         let sent = "Keep the good lines in g.csv. Of those work out the mean and report it to me with their number.";
         let want = "Of those work out the mean report it to me with their number.";
         assert_eq!(told(sent, &["g.csv"]).as_deref(), Some(want));
+        assert_eq!(told("What has to be met: room for 9, 3 beds. Put it into h.txt.", &["h.txt"]), None);
         assert_eq!(told("We need the bill of Ada. Save it as b.txt.", &["b.txt"]), None);
     }
 
@@ -571,6 +591,11 @@ mod tests {
             (
                 "q.md\n\nQ1 is the fence covered?\nQ2 who's on call?\nanswers to a.md",
                 &["Is the fence covered?", "Who's on call?"],
+            ),
+            (
+                "What does a night cost, how many days before must we write, and can her own basket come along? \
+                 With every point say which document it stands in.",
+                &["What does a night cost?", "How many days before must we write?", "Can her own basket come along?"],
             ),
             ("Choose the room which costs least. Tell me its name.", &[]),
             ("Visitors told us what they think, one file each.", &[]),

@@ -159,7 +159,9 @@ pub fn wants_sound(task: &str, paths: &str, cells: &BTreeSet<String>) -> bool {
     };
     // "with the header on top" is where that stands.
     let words = outside_brackets(
-        &["on top", "at the top", "header first"].iter().fold(task.to_owned(), |task, place| task.replace(place, "")),
+        &["on top", "at the top", "header first", "under the same header", "under its header", "under the header"]
+            .iter()
+            .fold(task.to_owned(), |task, place| task.replace(place, "")),
     );
     let is_of_sound = has(&words, GOOD) || (has(&words, BAD) && has(&words, OMITS));
     has(&words, ROWS) && is_of_sound && !words.iter().any(has_condition)
@@ -322,6 +324,7 @@ mod tests {
         assert!(!is_rest("put the others into ok.csv.", "Leave those over 5 out.", "ok.csv"));
         let sound = "Some lines of p.csv are broken. Tell me the mean of the sound rows, save these rows as ok.csv.";
         assert!(is_rest("save these rows with the header as ok.csv.", sound, "ok.csv"));
+        assert!(is_rest("Save the sound rows under the same header as ok.csv.", goal, "ok.csv"));
         assert!(is_rest("3) write what is left, header first, to ok.csv", goal, "ok.csv"));
         assert!(wants_left_out("b.csv: everything that had to be left out", goal));
         assert!(!wants_left_out("the others in ok.csv", goal) && !wants_left_out("the number of lines left out", goal));

@@ -16,6 +16,7 @@ mod double;
 mod driver;
 mod event;
 mod ground;
+mod limit;
 mod machine;
 mod mechanism;
 mod plan;

@@ -355,7 +355,7 @@ impl Place {
         if READS.contains(&last) || self.is_subject() {
             return Some(Part::Input);
         }
-        if PLACES.contains(&last) { self.part_in_place(previous) } else { self.nearest(LOOKS) }
+        if PLACES.contains(&last) { self.part_in_place(previous) } else { self.nearest() }
     }
 
     /// What a name is for that stands behind a word for a place, and `previous` before that.
@@ -384,7 +384,7 @@ impl Place {
         if is_wanted_there {
             return Some(Part::Output);
         }
-        self.nearest(LOOKS).or_else(|| {
+        self.nearest().or_else(|| {
             let is_wanted = before.iter().any(|word| WANTS.contains(&word.as_str()));
             match (has_near(&["it", "they", "that", "all"]) || self.asks, is_wanted) {
                 (true, _) => Some(Part::Input),
@@ -394,20 +394,21 @@ impl Place {
         })
     }
 
-    /// What the nearest verb says: one that writes, of the whole sentence, or one of `looks`, which speaks of the next name
-    /// only.
-    fn nearest(&self, looks: &[&str]) -> Option<Part> {
+    /// What the nearest verb says: one that writes, of the whole sentence, or one that looks
+    /// something up, which speaks of the next name only.
+    fn nearest(&self) -> Option<Part> {
         let before = &self.before;
         let verb = (0..before.len()).rposition(|k| writes(before, k) || ARRIVES.contains(&before[k].as_str()));
         let start = self.previous.map_or(0, |(at, _)| at + 1);
         // "leave what you find in …" tells nobody to look there.
         let is_told = |k: usize| k == 0 || !["you", "i", "we"].contains(&&*before[k - 1]);
-        let read = (start..before.len()).rfind(|&k| looks.contains(&before[k].as_str()) && is_told(k));
+        let read = (start..before.len()).rfind(|&k| LOOKS.contains(&before[k].as_str()) && is_told(k));
         // "answer it in a.md": in a new one, or those that stand in one?
         let tells = (0..before.len()).rfind(|&k| TELLS.contains(&before[k].as_str()) && begins(before, k));
         match (verb, read) {
             _ if tells > verb.max(read) => None,
-            (Some(verb), Some(read)) if read > verb => Some(Part::Input),
+            // Both can be meant.
+            (Some(verb), Some(read)) if read > verb => None,
             (Some(_), _) => Some(Part::Output),
             (None, Some(_)) => Some(Part::Input),
             (None, None) => None,
@@ -582,6 +583,7 @@ mod tests {
         check("Clean it up by storing the good rows in p-clean.csv.", &["p.csv"], ">p-clean.csv");
         check("Please answer, in a.md and from b.txt alone: how long is it?", &["b.txt"], ">a.md <b.txt");
         check("Save one line per answer in round1_answers.txt.", &["round1.txt"], ">round1_answers.txt");
+        check("Make from this a table in t.md please.", &["c.csv", "about.txt"], ">t.md");
         check("Store it under web/mug.html as plain text.", &[], ">web/mug.html");
         check("Rename a.txt to b.txt.", &["a.txt"], ">!a.txt >b.txt");
         check("Add the tax in the way t.txt lays down.", &["t.txt"], "<t.txt");

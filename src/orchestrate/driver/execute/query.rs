@@ -11,6 +11,7 @@ use super::{Attempt, Miss, sql, words_of};
 use crate::orchestrate::double::{self, Wish};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::driver::tool_deadline;
+use crate::orchestrate::limit::{self, Limit};
 use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::word::{has, words};
@@ -54,11 +55,12 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let mut tried: Vec<Tried> = Vec::new();
     let said = format!("{} {task}", attempt.journal.run().goal);
     let categories = categories(database.tables());
+    let limits = limit::limits(&attempt.asked());
     for sql in queries {
         let sql = sql::as_meant(&sql, may_group);
         let is_mended = attempt.number == 1 && attempt.has(Mechanism::Grounding);
         let mended = sql::without_conditions_of_nobody(&sql, &said, &categories).filter(|_| is_mended);
-        let sql = mended.unwrap_or(sql);
+        let sql = limit::as_strict(&mended.unwrap_or(sql), &limits);
         if let Some(same) = tried.iter_mut().find(|tried| tried.sql == sql) {
             same.n_same += 1;
             continue;
@@ -72,6 +74,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         }
         let result = result.and_then(|output| attempt.about(&names, &sql, output));
         let result = result.and_then(|output| grounded(attempt, &sql, &known, output));
+        let result = result.and_then(|output| within(attempt, &sql, &limits, output));
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push(Tried { sql, n_same: 1, result });
     }
@@ -232,6 +235,18 @@ fn grounded(attempt: &Attempt<'_>, sql: &str, known: &str, output: Output) -> Re
         "the query computes with {}, which stands neither in the goal nor in the tables",
         made_up.join(" and ")
     )))
+}
+
+/// What was chosen, unless a limit that the goal states was forgotten; later tries let that pass.
+fn within(attempt: &Attempt<'_>, sql: &str, limits: &[Limit], output: Output) -> Result<Output, Error> {
+    let is_choice = asks_for_few(&attempt.asked()) && attempt.number <= TRIES_PLANNED;
+    match limit::left_out(sql, limits).filter(|_| is_choice && attempt.has(Mechanism::Grounding)) {
+        Some(limit) => Err(Error::Failed(format!(
+            "the query leaves out a condition: the goal states the limit {}; add it to WHERE",
+            limit.value
+        ))),
+        None => Ok(output),
+    }
 }
 
 /// A result in which a word stands in two spellings did not treat them as the same, where the goal asks for that.

@@ -103,7 +103,18 @@ const MOST_FREQUENT: &[&str] = &[
     "at the most ",
     "by the most ",
     "in the most ",
+    "commonest",
+    "biggest complaint",
+    "main complaint",
+    "biggest problem",
+    "main problem",
 ];
+
+/// "what they grumble about most", "the thing that comes up most"
+static SAID_MOST: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b(about|up|mention\w*|nam(e|ed)|prais\w+|criti\w+|complain\w*|report(ed)?|lik(e|ed)|lov(e|ed)|miss(ed)?|wish(ed)? for)( it| them| the)?,? (the )?most\b")
+        .expect("a constant expression")
+});
 
 /// The reductions that a question over so many documents needs, if it needs any; it may ask for several things.
 pub fn of(question: &str, n_documents: usize) -> Vec<Reduction> {
@@ -115,7 +126,7 @@ pub fn of(question: &str, n_documents: usize) -> Vec<Reduction> {
     [
         (Reduction::Mean, has(&["average", " mean "])),
         (Reduction::Sum, has(&["in total", "sum of", "total of", "altogether", "the total"])),
-        (Reduction::MostFrequent, has(MOST_FREQUENT)),
+        (Reduction::MostFrequent, has(MOST_FREQUENT) || SAID_MOST.is_match(&text)),
     ]
     .into_iter()
     .filter_map(|(reduction, is_asked)| is_asked.then_some(reduction))

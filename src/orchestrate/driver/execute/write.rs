@@ -16,7 +16,7 @@ use crate::orchestrate::demand::{self, Demand};
 use crate::orchestrate::driver::mind::{Call, Reply};
 use crate::orchestrate::machine::TRIES;
 use crate::orchestrate::plan::Step;
-use crate::orchestrate::{clause, word};
+use crate::orchestrate::{clause, plan, word};
 use crate::tool::{Change, Output, Table, Value};
 use crate::types::{Grammar, Sampling};
 
@@ -42,8 +42,12 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let files: Vec<&str> = brief.outputs().into_iter().chain(brief.named.iter().map(String::as_str)).collect();
     let is_free = demand.is_empty() && content.is_empty() && written.is_empty();
     let n = if is_free { 1 } else { attempt.width(N_CANDIDATES) };
+    let hidden = without_verses(attempt, &inputs, &written);
     let calls = (0..n).map(|candidate| {
-        let text = format!("{}{}", attempt.shown(&inputs, usize::MAX), instruction(attempt, &demand, &content));
+        // Who sees verses says them again: half of the candidates are told what they were written for instead.
+        let is_blind = !written.is_empty() && (candidate >= n / 2 || attempt.number > 1);
+        let inputs = if is_blind { &hidden } else { &inputs };
+        let text = format!("{}{}", attempt.shown(inputs, usize::MAX), instruction(attempt, &demand, &content));
         call(attempt, text, &demand, candidate)
     });
     let replies = all(attempt.journal.run().mind.as_ref(), calls.collect()).await;
@@ -73,6 +77,19 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         Some((_, text, faults)) => Err(Miss::new(faults, text)),
         None => Err(Miss::new("the text is empty", "")),
     }
+}
+
+/// The inputs with what was asked for in place of those that this run has written in lines.
+fn without_verses(attempt: &Attempt<'_>, inputs: &[Input], written: &[Input]) -> Vec<Input> {
+    let made_for = |input: &Input| {
+        let step = plan::reference(&input.name).and_then(|id| attempt.state.find(id))?;
+        written.iter().any(|other| other.name == input.name).then(|| step.step.task.clone())
+    };
+    let hidden = |input: &Input| match made_for(input) {
+        Some(task) => Input { text: format!("(A text that was written for this: {task})"), ..input.clone() },
+        None => input.clone(),
+    };
+    inputs.iter().map(hidden).collect()
 }
 
 /// What is demanded of the text: by the step's task, else by the goal's words about its file.
