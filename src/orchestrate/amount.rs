@@ -26,19 +26,20 @@ const REST: &[&str] = &["amount", "remains", "remaining", "rest", "remainder", "
 
 /// The amounts that a demand lists for its file, in order, as in "with the subtotal, the VAT and the total, one line each".
 pub fn wanted(demand: &str) -> Option<Vec<String>> {
-    let list = enumeration(demand)?;
-    let names: Vec<String> = list.iter().map(|item| name(item)).collect();
     let is_one_a_line = word::words(demand).any(|word| word == "line" || word == "lines");
-    if !is_one_a_line && !names.iter().any(|name| is_of_money(name)) {
-        return None;
-    }
     let is_name = |name: &String| {
         let n_words = name.split_whitespace().count();
         (1..=MAX_NAME).contains(&n_words) && name.starts_with(char::is_alphabetic)
     };
-    let is_unique = names.iter().collect::<BTreeSet<_>>().len() == names.len();
-    let is_list = (MIN_AMOUNTS..=MAX_AMOUNTS).contains(&names.len()) && names.iter().all(is_name);
-    (is_list && is_unique).then_some(names)
+    let is_list = |names: &Vec<String>| {
+        let is_unique = names.iter().collect::<BTreeSet<_>>().len() == names.len();
+        let is_of_money = || names.iter().any(|name| is_of_money(name));
+        let is_long = (MIN_AMOUNTS..=MAX_AMOUNTS).contains(&names.len());
+        let is_of_text =
+            || names.iter().any(|name| word::has(&word::words(name).collect::<Vec<_>>(), &["line", "file"]));
+        is_long && is_unique && !is_of_text() && names.iter().all(is_name) && (is_one_a_line || is_of_money())
+    };
+    enumerations(demand).into_iter().map(|list| list.iter().map(|item| name(item)).collect()).find(is_list)
 }
 
 /// As [`wanted`], of the words of a goal for the file at hand, or else of one that says what its lines are.
@@ -75,8 +76,8 @@ fn is_of_money(name: &str) -> bool {
     word::words(name).any(|word| MONEY.contains(&word.as_str()))
 }
 
-/// The parts of the list in a sentence: behind its colon, or around the commas before an "and".
-fn enumeration(demand: &str) -> Option<Vec<String>> {
+/// What can be the list in a sentence: behind its colon, or behind a word that opens one, around the commas before an "and".
+fn enumerations(demand: &str) -> Vec<Vec<String>> {
     /// Words behind which a list begins.
     const OPENING: &[&str] = &[
         "with",
@@ -104,11 +105,6 @@ fn enumeration(demand: &str) -> Option<Vec<String>> {
         "stating",
         "showing",
     ];
-    /// Words with which what is said of the list begins.
-    const CLOSING: &[&str] = &[
-        "each", "one", "on", "in", "all", "as", "every", "so", "rounded", "a", "to", "into", "are", "go", "should",
-        "belong", "then",
-    ];
     let text = demand.trim_end_matches(['.', '!', '?']).replace(" / ", ", ").replace(';', ",");
     let behind_colon = text.rsplit_once(": ").map(|(_, list)| list);
     let list = behind_colon.unwrap_or(&text);
@@ -118,23 +114,34 @@ fn enumeration(demand: &str) -> Option<Vec<String>> {
             parts.push(Vec::new());
             continue;
         }
-        parts.last_mut()?.push(word.trim_end_matches(','));
+        parts.last_mut().expect("there is always a part").push(word.trim_end_matches(','));
         if word.ends_with(',') {
             parts.push(Vec::new());
         }
     }
     parts.retain(|part| !part.is_empty());
-    if behind_colon.is_none() {
-        // "Write it.txt with the subtotal": the list begins behind the last word that can open it.
-        let first = parts.first_mut()?;
-        let opens = first.iter().rposition(|word| OPENING.contains(&plain(word).as_str()));
-        match opens {
-            Some(opens) => drop(first.drain(..=opens)),
-            // "Net, tax and total go in it.txt": it begins the sentence.
-            None if first.len() <= MAX_NAME => {}
-            None => return None,
-        }
+    if behind_colon.is_some() {
+        return vec![listed(&parts)];
     }
+    // "Write it.txt with the subtotal": the list begins behind the last word that can open it; "net, tax and total go in
+    // it.txt" begins with the sentence.
+    let from = |k: usize| {
+        let opens = parts[k].iter().rposition(|word| OPENING.contains(&plain(word).as_str())).map(|at| at + 1);
+        let start = opens.or((k == 0 && parts[0].len() <= MAX_NAME).then_some(0))?;
+        let mut parts = parts[k..].to_vec();
+        parts[0].drain(..start);
+        Some(listed(&parts))
+    };
+    (0..parts.len()).filter_map(from).collect()
+}
+
+/// The items of a list, up to where something is said of it.
+fn listed(parts: &[Vec<&str>]) -> Vec<String> {
+    /// Words with which what is said of the list begins.
+    const CLOSING: &[&str] = &[
+        "each", "one", "on", "in", "all", "as", "every", "so", "rounded", "a", "to", "into", "are", "go", "should",
+        "belong", "then",
+    ];
     let is_closing = |word: &&str| CLOSING.contains(&plain(word).as_str());
     let mut items = Vec::new();
     for part in parts {
@@ -148,7 +155,7 @@ fn enumeration(demand: &str) -> Option<Vec<String>> {
             break;
         }
     }
-    Some(items)
+    items
 }
 
 /// A name without its article and marks.
@@ -467,6 +474,10 @@ mod tests {
             (
                 "I want q.md listing the food cost, the service charge and the total, and then your word.",
                 Some(&["food cost", "service charge", "total"]),
+            ),
+            (
+                "The bill is to be saved as b.txt and has to show the subtotal, the reduction, the tax and the amount due, one below the other on separate lines",
+                Some(&["subtotal", "reduction", "tax", "amount due"]),
             ),
             ("Write the name, the age and the town into s.txt", None),
         ] {

@@ -31,6 +31,8 @@ const BAD: &[&str] = &[
     "stray",
     "mangled",
     "nonsense",
+    "dirty",
+    "glitches",
     "truncated",
     "incorrect",
 ];

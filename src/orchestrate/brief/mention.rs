@@ -304,7 +304,9 @@ impl Place {
         });
         Self {
             // "remarks marked CHECK": what is in capitals is no verb.
-            before: kept.map(|k| if is_mark(sentence[k]) { String::new() } else { plain_word(sentence[k]) }).collect(),
+            before: kept
+                .map(|k| if is_mark(sentence[k]) { String::new() } else { verb_or_word(sentence[k]) })
+                .collect(),
             after: sentence[i + 1..].iter().take(2).map(|word| trim_word(word).to_lowercase()).collect(),
             previous,
             asks,
@@ -355,11 +357,11 @@ impl Place {
         if READS.contains(&last) || self.is_subject() {
             return Some(Part::Input);
         }
-        if PLACES.contains(&last) { self.part_in_place(previous) } else { self.nearest() }
+        if PLACES.contains(&last) { self.part_in_place() } else { self.nearest() }
     }
 
-    /// What a name is for that stands behind a word for a place, and `previous` before that.
-    fn part_in_place(&self, previous: &str) -> Option<Part> {
+    /// What a name is for that stands behind a word for a place.
+    fn part_in_place(&self) -> Option<Part> {
         let before = &self.before;
         let n_near = before.len().saturating_sub(4);
         // "they are all in …", "as listed in …"; but "is to go in".
@@ -377,16 +379,9 @@ impl Place {
         if has_near(STANDS) && !has_near(ARRIVES) {
             return Some(Part::Input);
         }
-        // "I'd like it in …"; but "I need the hours, it's all in …".
-        let is_wanted_there = before.len() > 2
-            && WANTS.contains(&before[before.len() - 3].as_str())
-            && ["it", "them", "this", "that", "these", "everything", "all"].contains(&previous);
-        if is_wanted_there {
-            return Some(Part::Output);
-        }
         self.nearest().or_else(|| {
             let is_wanted = before.iter().any(|word| WANTS.contains(&word.as_str()));
-            match (has_near(&["it", "they", "that", "all"]) || self.asks, is_wanted) {
+            match (self.asks, is_wanted) {
                 (true, _) => Some(Part::Input),
                 (false, true) => Some(Part::Output),
                 (false, false) => None,
@@ -429,6 +424,17 @@ impl Place {
             }
             _ => false,
         }
+    }
+}
+
+/// A word without its marks, in small letters; of "it's" the verb.
+fn verb_or_word(word: &str) -> String {
+    let lower = word.to_lowercase().replace('’', "'");
+    let lower = lower.trim_matches(|c: char| !c.is_alphanumeric() && c != '\'');
+    match lower {
+        "it's" | "that's" | "there's" | "what's" | "here's" => "is".into(),
+        "they're" | "these're" => "are".into(),
+        _ => plain_word(word),
     }
 }
 
@@ -584,6 +590,7 @@ mod tests {
         check("Please answer, in a.md and from b.txt alone: how long is it?", &["b.txt"], ">a.md <b.txt");
         check("Save one line per answer in round1_answers.txt.", &["round1.txt"], ">round1_answers.txt");
         check("Make from this a table in t.md please.", &["c.csv", "about.txt"], ">t.md");
+        check("I'd like to have it in durations.json: an object.", &["consultations.csv"], ">durations.json");
         check("Store it under web/mug.html as plain text.", &[], ">web/mug.html");
         check("Rename a.txt to b.txt.", &["a.txt"], ">!a.txt >b.txt");
         check("Add the tax in the way t.txt lays down.", &["t.txt"], "<t.txt");

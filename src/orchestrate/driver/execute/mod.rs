@@ -105,7 +105,7 @@ struct Attempt<'a> {
 /// Tries a step once, and reports how it went.
 pub async fn execute(journal: &Journal, state: &State, id: StepId, number: u32) {
     let Some(of_step) = state.find(id) else { return };
-    let tool = tool_for(journal.run(), of_step, number);
+    let tool = tool_for(journal.run(), state, of_step, number);
     journal.emit(Event::StepStarted { step: id, attempt: number, tool: tool.clone() });
     let attempt = Attempt { journal, state, step: &of_step.step, number, tool: &tool };
     let done = match attempt.run(of_step).await {
@@ -124,7 +124,7 @@ pub async fn execute(journal: &Journal, state: &State, id: StepId, number: u32) 
 }
 
 /// The planned tool, or after enough failures another that can do the same.
-fn tool_for(run: &Run, of_step: &StepState, number: u32) -> String {
+fn tool_for(run: &Run, state: &State, of_step: &StepState, number: u32) -> String {
     let planned = of_step.step.tool.as_str();
     let other = match planned {
         "query_table" => "script",
@@ -136,7 +136,7 @@ fn tool_for(run: &Run, of_step: &StepState, number: u32) -> String {
         "search_text" | "calculate" | "json_get" => "script",
         other => other,
     };
-    if sorts_out(run, &of_step.step) {
+    if sorts_out(run, state, &of_step.step) {
         return "query_table".to_owned();
     }
     if planned == "script" && reads_documents(run, &of_step.step) {
@@ -150,15 +150,16 @@ fn tool_for(run: &Run, of_step: &StepState, number: u32) -> String {
 
 /// Whether a step is there to part the damaged rows of a table from the others, whatever tool the plan names for it: code
 /// knows which they are.
-fn sorts_out(run: &Run, step: &Step) -> bool {
+fn sorts_out(run: &Run, state: &State, step: &Step) -> bool {
     let copies = ["write", "append_file", "copy_file", "search_text", "convert", "answer", "script"]
         .contains(&step.tool.as_str());
     let ([path], true) = (step.from.as_slice(), copies && step.file().is_some() && step.arguments.is_none()) else {
         return false;
     };
     let Ok(loaded) = table::load(&run.workspace, path, &survey::options(&run.goal)) else { return false };
-    let is_meant = damage::wants_damaged(&step.task) || damage::wants_sound(&step.task, path, &words_of(&loaded.table));
-    is_meant && !loaded.bad_rows.is_empty() && survey::is_table(path, &loaded.peek())
+    let brief = state.brief.clone().unwrap_or_default();
+    let is_meant = || query::wish(run, &brief, step, path, &words_of(&loaded.table)).is_some();
+    is_meant() && !loaded.bad_rows.is_empty() && survey::is_table(path, &loaded.peek())
 }
 
 /// The words that stand in a table.

@@ -8,12 +8,15 @@ use serde_json::json;
 
 use super::call::all;
 use super::{Attempt, Miss, sql, words_of};
+use crate::orchestrate::brief::Brief;
 use crate::orchestrate::double::{self, Wish};
+use crate::orchestrate::driver::Run;
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::driver::tool_deadline;
 use crate::orchestrate::limit::{self, Limit};
 use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::orchestrate::mechanism::Mechanism;
+use crate::orchestrate::plan::Step;
 use crate::orchestrate::word::{has, words};
 use crate::orchestrate::{clause, damage, demand, ground, survey};
 use crate::tool::query::{self, ColumnInfo, Database, Shape, TableInfo, quote};
@@ -35,7 +38,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         return run(attempt, &database, &format!("SELECT COUNT(*) AS damaged FROM {};", quote(&table.bad_name())));
     }
     let is_of_rows = is_saved && database.tables().len() == 1;
-    let sorted_out = if is_of_rows { sorted_out(attempt, &database, &task) } else { None };
+    let sorted_out = if is_of_rows { sorted_out(attempt, &database) } else { None };
     if let Some(output) = sorted_out.or_else(|| without_doubles(attempt, &database, &task)) {
         return output;
     }
@@ -90,12 +93,12 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
 
 /// The damaged rows of the step's table, as they stand in its file, or all others, if the step is for nothing else: no
 /// model is needed to tell which they are.
-fn sorted_out(attempt: &Attempt<'_>, database: &Database, task: &str) -> Option<Result<Output, Miss>> {
+fn sorted_out(attempt: &Attempt<'_>, database: &Database) -> Option<Result<Output, Miss>> {
     let table = database.tables().first().filter(|table| table.n_bad > 0)?;
     let run_of = attempt.journal.run();
     let loaded = || table::load(&run_of.workspace, &table.path, &survey::options(&run_of.goal)).ok();
     let cells = || loaded().map_or_else(BTreeSet::new, |loaded| words_of(&loaded.table));
-    let sql = match wish(attempt, task, &table.path, &cells())? {
+    let sql = match wish(run_of, &attempt.brief(), attempt.step, &table.path, &cells())? {
         Rows::Damaged => format!("SELECT text FROM {} ORDER BY line;", quote(&table.bad_name())),
         Rows::Sound => format!("SELECT * FROM {};", quote(&table.name)),
     };
@@ -103,34 +106,35 @@ fn sorted_out(attempt: &Attempt<'_>, database: &Database, task: &str) -> Option<
 }
 
 /// Some rows of a table with damaged ones.
-enum Rows {
+pub enum Rows {
+    /// Those, as they stand in its file.
     Damaged,
+    /// All others.
     Sound,
 }
 
 /// The rows that the goal's own words for the step's file ask for, whatever the planner made of them, or else the step's.
 /// `cells` are the words of the table that stands in `source`.
-fn wish(attempt: &Attempt<'_>, task: &str, source: &str, cells: &BTreeSet<String>) -> Option<Rows> {
-    let goal = &attempt.journal.run().goal;
-    let path = attempt.step.file().filter(|_| attempt.has(Mechanism::OwnWords));
-    let demand = path.and_then(|path| clause::naming(goal, path));
-    if let (Some(path), Some(demand)) = (path, demand) {
-        let brief = attempt.brief();
+pub fn wish(run: &Run, brief: &Brief, step: &Step, source: &str, cells: &BTreeSet<String>) -> Option<Rows> {
+    let path = step.file().filter(|_| run.options.has(Mechanism::OwnWords));
+    if let Some(path) = path
+        && let Some(demand) = clause::naming(&run.goal, path)
+    {
         let paths = format!("{path} {source}");
         let rows = |own: &str| {
-            if damage::wants_damaged(own) || damage::wants_left_out(own, goal) {
+            if damage::wants_damaged(own) || damage::wants_left_out(own, &run.goal) {
                 return Some(Rows::Damaged);
             }
-            damage::wants_rest(own, goal, &paths, cells).then_some(Rows::Sound)
+            damage::wants_rest(own, &run.goal, &paths, cells).then_some(Rows::Sound)
         };
         if let Some(rows) = clause::beside(&demand, path, &brief.outputs()).into_iter().find_map(rows) {
             return Some(rows);
         }
     }
-    if damage::wants_damaged(task) {
+    if damage::wants_damaged(&step.task) {
         return Some(Rows::Damaged);
     }
-    damage::wants_sound(task, source, cells).then_some(Rows::Sound)
+    damage::wants_sound(&step.task, source, cells).then_some(Rows::Sound)
 }
 
 fn run(attempt: &Attempt<'_>, database: &Database, sql: &str) -> Result<Output, Miss> {
