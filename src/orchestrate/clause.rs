@@ -220,8 +220,21 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
         "within",
     ];
     /// Words after which a question can begin.
-    const OPENING: &[&str] =
-        &["and", "or", "out", "me", "us", "know", "say", "says", "answer", "questions", "question"];
+    const OPENING: &[&str] = &[
+        "and",
+        "or",
+        "out",
+        "me",
+        "us",
+        "know",
+        "say",
+        "says",
+        "saying",
+        "stating",
+        "answer",
+        "questions",
+        "question",
+    ];
     /// Words after which one begins that is not about one of several: "look there for how much"; but "the room for which".
     const SEEKING: &[&str] =
         &["for", "see", "check", "find", "read", "state", "states", "explain", "establish", "determine"];
@@ -249,7 +262,8 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
             let seeks = SEEKING.contains(&plain(words[i - 1]).as_str());
             seeks && ["how", "what", "when", "where", "whether", "why"].contains(&plain(words[i]).as_str())
         };
-        i == 0 || (after(words[i - 1]) && !is_report) || is_sought()
+        // "What they wrote is in notes.", "When that is done, add it." ask nothing.
+        if i == 0 { is_asked || word_at(0) == "whether" } else { (after(words[i - 1]) && !is_report) || is_sought() }
     };
     // "…, and leave the answers in a.txt" is no part of a question.
     let is_demand =
@@ -597,6 +611,7 @@ mod tests {
                  With every point say which document it stands in.",
                 &["What does a night cost?", "How many days before must we write?", "Can her own basket come along?"],
             ),
+            ("What they wrote is in notes. When that's done, add it up. How it works is in a.md.", &[]),
             ("Choose the room which costs least. Tell me its name.", &[]),
             ("Visitors told us what they think, one file each.", &[]),
             ("Could you add up the hours per site?", &[]),

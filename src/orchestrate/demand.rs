@@ -97,6 +97,11 @@ pub fn of_whole(text: &str) -> Demand {
     let is_letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
     let joins = |at: usize| is_letter(text[..at].chars().next_back()) && is_letter(text[at + 1..].chars().next());
     let text: String = text.char_indices().filter(|(at, c)| *c != '-' || !joins(*at)).map(|(_, c)| c).collect();
+    // "a short paragraph" is one as well.
+    let adjectives = ["short", "brief", "little", "small", "plain"];
+    let text = adjectives.iter().fold(text, |text, adjective| {
+        text.replace(&format!("a {adjective} paragraph"), "one paragraph").replace(&format!("{adjective} "), "")
+    });
     let words: Vec<String> = words(&text).collect();
     if has(&words, &["each", "every", "per", "apiece"]) {
         return Demand::default();
@@ -443,6 +448,7 @@ mod tests {
             assert_eq!(demand.in_words(), "It has at least 80 words.\nIt has at most 140 words.\n", "{words}");
         }
         assert_eq!(of_whole("put a single paragraph about it into m.md").in_words(), "It has exactly 1 paragraphs.\n");
+        assert_eq!(of_whole("put a short paragraph in m.md on it").in_words(), "It has exactly 1 paragraphs.\n");
         assert_eq!(of_whole("a one-sentence reason in 2 lines").in_words(), "It has exactly 2 lines.\n");
     }
 

@@ -21,12 +21,18 @@ pub fn sentences(text: &str) -> Vec<Vec<&str>> {
         }
         for word in words {
             sentences.last_mut().expect("there is always a sentence").push(word);
-            if word.ends_with(['.', '!', '?', ';']) && !is_marker(word) {
+            if word.ends_with(['.', '!', '?', ';']) && !is_marker(word) && !is_short_form(word) {
                 sentences.push(Vec::new());
             }
         }
     }
     sentences
+}
+
+/// Whether a word ends with the full stop of a short form, and no sentence.
+fn is_short_form(word: &str) -> bool {
+    ["max.", "min.", "approx.", "incl.", "e.g.", "i.e.", "mr.", "mrs.", "ms.", "dr.", "vs."]
+        .contains(&word.trim_start_matches('(').to_lowercase().as_str())
 }
 
 /// A word in small letters without its marks.

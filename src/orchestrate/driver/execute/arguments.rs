@@ -1,6 +1,8 @@
 //! Tools of the registry: the arguments are decoded under the tool's own schema, in which existing paths
 //! are enumerations, when the inputs are known; then the tool is called.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use super::call::{Record, all};
@@ -122,9 +124,27 @@ async fn run(attempt: &Attempt<'_>, mut arguments: Json) -> Result<Output, Miss>
     }
     if attempt.tool == "search_text" {
         as_searched(&mut arguments, &attempt.journal.run().goal);
+        for_marks(&mut arguments, &attempt.step.task);
     }
     let tried = arguments.to_string();
     attempt.tool(attempt.tool, arguments, Record::Now).await.map_err(|error| Miss::new(error.to_string(), tried))
+}
+
+/// Searches for all marks that a task names, where it is marks that are looked for: of "comments marked XXX or HACK" models
+/// like to make the ones that they know.
+fn for_marks(arguments: &mut Json, task: &str) {
+    const FORMS: &[&str] = &["CSV", "JSON", "YAML", "HTML", "PDF", "URL", "API", "SQL"];
+    let is_mark = |word: &&str| word.len() > 2 && word.chars().all(char::is_uppercase) && !FORMS.contains(word);
+    let marks = |text: &str| -> BTreeSet<String> {
+        text.split(|c: char| !c.is_alphanumeric()).filter(is_mark).map(str::to_owned).collect()
+    };
+    let Some(pattern) = arguments["pattern"].as_str() else { return };
+    let (searched, named) = (marks(pattern), marks(task));
+    let is_for_marks = pattern.split('|').all(|part| !marks(part).is_empty());
+    if is_for_marks && !named.is_empty() && searched != named {
+        arguments["pattern"] = json!(named.into_iter().collect::<Vec<_>>().join("|"));
+        (arguments["regex"], arguments["whole_word"]) = (json!(true), json!(true));
+    }
 }
 
 /// Searches for words as a person does who looks for things: small letters stand for both, and the plural for the singular
@@ -361,6 +381,19 @@ mod tests {
             patterns(&["a/x.rs".into(), "y.rs".into(), "z.md".into(), "Makefile".into()]),
             ["*", "*.md", "*.rs"]
         );
+    }
+
+    #[test]
+    fn all_marks_that_a_task_names_are_searched_for() {
+        for (pattern, want) in [
+            ("XXX|FIXME", json!({"pattern": "HACK|XXX", "regex": true, "whole_word": true})),
+            ("XXX|HACK", json!({"pattern": "XXX|HACK"})),
+            ("comment", json!({"pattern": "comment"})),
+        ] {
+            let mut arguments = json!({ "pattern": pattern });
+            for_marks(&mut arguments, "list all comments marked XXX or HACK as CSV");
+            assert_eq!(arguments, want);
+        }
     }
 
     #[test]

@@ -33,10 +33,20 @@ impl<'a> Judge<'a> {
 
     /// The place of the answer with the fewest faults; among equals of the one that most agree with, and of those of the
     /// first, which the greedy one is. `None` without any.
+    ///
+    /// That an answer seems to be taken from elsewhere is a guess: it is let pass where three agree, and no two with each
+    /// other that have fewer faults.
     pub fn best(&self, answers: &[&str], question: &str) -> Option<usize> {
-        let n_votes = |i: usize| answers.iter().filter(|other| agree(other, answers[i])).count();
-        let n_faults = |i: usize| self.n_faults(answers[i], question);
-        (0..answers.len()).min_by_key(|&i| (n_faults(i), std::cmp::Reverse(n_votes(i))))
+        const SETTLED: usize = 3;
+        let votes: Vec<usize> =
+            answers.iter().map(|answer| answers.iter().filter(|other| agree(other, answer)).count()).collect();
+        let faults: Vec<usize> = answers.iter().map(|answer| self.n_faults(answer, question)).collect();
+        let is_challenged = |i: usize| (0..answers.len()).any(|j| faults[j] < faults[i] && votes[j] > 1);
+        let n_faults = |i: usize| {
+            let is_settled = faults[i] == 1 && votes[i] >= SETTLED && !is_challenged(i);
+            if is_settled && self.is_elsewhere(answers[i], question) { 0 } else { faults[i] }
+        };
+        (0..answers.len()).min_by_key(|&i| (n_faults(i), std::cmp::Reverse(votes[i])))
     }
 
     /// Whether an answer is cut off, whether it speaks of something else than its question, which weighs more, and what of
@@ -47,8 +57,13 @@ impl<'a> Judge<'a> {
         let of_question = ground::foreign(answer, question);
         let foreign = ground::foreign(answer, &self.documents);
         let n_foreign = foreign.iter().filter(|what| of_question.contains(what)).count();
-        let is_misplaced = n_foreign == 0 && (self.is_misplaced(answer, question) || self.is_beaten(answer, question));
+        let is_misplaced = n_foreign == 0 && self.is_elsewhere(answer, question);
         usize::from(is_cut) + 2 * n_beside + n_foreign + usize::from(is_misplaced)
+    }
+
+    /// Whether an answer seems to be taken from where something else is said.
+    fn is_elsewhere(&self, answer: &str, question: &str) -> bool {
+        self.is_misplaced(answer, question) || self.is_beaten(answer, question)
     }
 
     /// Whether another passage states a number of the same thing, as "21 days" for "45 days", and speaks clearly more of the
@@ -195,6 +210,10 @@ mod tests {
         assert!(judge.is_beaten("We have to book it 45 days ahead.", question));
         assert!(!judge.is_beaten("We have to book it 21 days ahead.", question));
         assert!(!judge.is_beaten("It is booked 4 weeks ahead.", question));
+        let (said, other) = ("We have to book it 45 days ahead.", "It is 21 days.");
+        assert_eq!(judge.best(&[said, said, other], question), Some(2));
+        assert_eq!(judge.best(&[said, said, said, other], question), Some(0), "three against one");
+        assert_eq!(judge.best(&[said, said, said, other, other], question), Some(3), "against two");
     }
 
     #[test]
