@@ -348,7 +348,7 @@ fn enumerate(schema: &mut Json, paths: &[String]) {
 /// The patterns of names that say something about these files: all, and one per ending.
 fn patterns(paths: &[String]) -> Vec<String> {
     let ending = |path: &String| path.rsplit('/').next()?.rsplit_once('.').map(|(_, ending)| format!("*.{ending}"));
-    let endings: std::collections::BTreeSet<String> = paths.iter().filter_map(ending).collect();
+    let endings: BTreeSet<String> = paths.iter().filter_map(ending).collect();
     std::iter::once("*".to_owned()).chain(endings).collect()
 }
 
