@@ -214,7 +214,8 @@ fn is_about_source(question: &str) -> bool {
     word::has(&words, SOURCES) && words.iter().all(is_empty)
 }
 
-fn of_sentence(words: &[&str]) -> Vec<String> {
+/// Where the questions of a sentence begin.
+fn starts(words: &[&str]) -> Vec<usize> {
     const PREPOSITIONS: &[&str] = &[
         "on", "at", "in", "by", "from", "for", "to", "with", "until", "of", "since", "after", "before", "under",
         "within",
@@ -238,8 +239,6 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
     /// Words after which one begins that is not about one of several: "look there for how much"; but "the room for which".
     const SEEKING: &[&str] =
         &["for", "see", "check", "find", "read", "state", "states", "explain", "establish", "determine"];
-    /// Words that speak of what an earlier question is about.
-    const BACK: &[&str] = &["it", "its", "they", "them", "their", "he", "she", "his", "her", "this", "that", "there"];
     let is_point = |i: usize| i > 0 && word::is_marker(words[i - 1]);
     let word_at = |i: usize| words.get(i).map_or_else(String::new, |word| plain(word));
     // "What I need: …" lists.
@@ -265,10 +264,6 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
         // "What they wrote is in notes.", "When that is done, add it." ask nothing.
         if i == 0 { is_asked || word_at(0) == "whether" } else { (after(words[i - 1]) && !is_report) || is_sought() }
     };
-    // "…, and leave the answers in a.txt" is no part of a question.
-    let is_demand =
-        |i: usize| COMMANDS.contains(&plain(words[i]).as_str()) && ["and", "then"].contains(&&*plain(words[i - 1]));
-    let end_of = |first: usize, end: usize| (first + MIN_QUESTION..end).find(|&i| is_demand(i)).unwrap_or(end);
     let begins = |i: usize| opens(i) && (asks(i) || (PREPOSITIONS.contains(&plain(words[i]).as_str()) && asks(i + 1)));
     let mut starts: Vec<usize> = (0..words.len()).filter(|&i| begins(i)).collect();
     // "a file, in which each has its source" asks nothing.
@@ -276,6 +271,18 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
     if !is_asked && starts.iter().all(|&i| is_relative(i)) {
         starts.clear();
     }
+    starts
+}
+
+/// The questions of a sentence, each by itself.
+fn of_sentence(words: &[&str]) -> Vec<String> {
+    /// Words that speak of what an earlier question is about.
+    const BACK: &[&str] = &["it", "its", "they", "them", "their", "he", "she", "his", "her", "this", "that", "there"];
+    // "…, and leave the answers in a.txt" is no part of a question.
+    let is_demand =
+        |i: usize| COMMANDS.contains(&plain(words[i]).as_str()) && ["and", "then"].contains(&&*plain(words[i - 1]));
+    let end_of = |first: usize, end: usize| (first + MIN_QUESTION..end).find(|&i| is_demand(i)).unwrap_or(end);
+    let starts = starts(words);
     let mut found: Vec<String> = Vec::new();
     let mut first = match starts.first() {
         Some(first) => *first,
