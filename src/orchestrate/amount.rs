@@ -36,7 +36,7 @@ pub fn wanted(demand: &str) -> Option<Vec<String>> {
         let is_of_money = || names.iter().any(|name| is_of_money(name));
         let is_long = (MIN_AMOUNTS..=MAX_AMOUNTS).contains(&names.len());
         let is_of_text =
-            || names.iter().any(|name| word::has(&word::words(name).collect::<Vec<_>>(), &["line", "file"]));
+            || names.iter().flat_map(|name| word::words(name)).any(|word| word == "line" || word == "file");
         is_long && is_unique && !is_of_text() && names.iter().all(is_name) && (is_one_a_line || is_of_money())
     };
     enumerations(demand).into_iter().map(|list| list.iter().map(|item| name(item)).collect()).find(is_list)

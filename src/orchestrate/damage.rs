@@ -84,6 +84,11 @@ const COMPUTED: &[&str] = &[
     "group", "column", "columns", "names",
 ];
 
+/// Whether a text speaks of rows at all, without which it asks for none of them.
+pub fn speaks_of_rows(text: &str) -> bool {
+    words(text).any(|word| ROWS.contains(&word.as_str()))
+}
+
 /// Whether a goal speaks of damaged rows.
 pub fn is_spoken_of(goal: &str) -> bool {
     let words: Vec<String> = words(goal).collect();

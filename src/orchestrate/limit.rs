@@ -56,11 +56,9 @@ impl Compare {
 /// Words before a figure.
 const BEFORE: &[(&str, Compare)] = &[
     ("at least", Compare::AtLeast),
-    ("minimum of", Compare::AtLeast),
     ("minimum", Compare::AtLeast),
     ("at most", Compare::AtMost),
     ("up to", Compare::AtMost),
-    ("maximum of", Compare::AtMost),
     ("maximum", Compare::AtMost),
     ("max", Compare::AtMost),
     ("min", Compare::AtLeast),
@@ -137,14 +135,10 @@ fn figure(word: &str) -> Option<f64> {
 fn before(words: &[String]) -> Option<Compare> {
     const DENIALS: &[&str] = &["no", "not", "never", "mustn't", "can't", "cannot", "shouldn't", "don't", "isn't"];
     const FILLERS: &[&str] = &["a", "the", "of", "about", "eur", "usd", ""];
-    let n_kept = words.len() - words.iter().rev().take_while(|word| FILLERS.contains(&word.as_str())).count();
-    // "a minimum of 5" keeps its "of".
-    let ends = [words.len(), n_kept];
-    let (end, phrase, compare) = ends.into_iter().find_map(|end| {
-        let text = words[..end].join(" ");
-        let is_it = |phrase: &str| text == phrase || text.ends_with(&format!(" {phrase}"));
-        BEFORE.iter().find(|(phrase, _)| is_it(phrase)).map(|(phrase, compare)| (end, *phrase, *compare))
-    })?;
+    let end = words.len() - words.iter().rev().take_while(|word| FILLERS.contains(&word.as_str())).count();
+    let text = words[..end].join(" ");
+    let is_last = |phrase: &str| text == phrase || text.ends_with(&format!(" {phrase}"));
+    let (phrase, compare) = *BEFORE.iter().find(|(phrase, _)| is_last(phrase))?;
     let rest = &words[..end - phrase.split(' ').count()];
     let is_denied = rest.iter().rev().take(3).any(|word| DENIALS.contains(&word.as_str()));
     Some(if is_denied && compare != Compare::AtLeast { compare.without() } else { compare })

@@ -216,6 +216,7 @@ fn is_framework(stem: &str, extension: &str) -> bool {
     extension == "js" && stem.starts_with(char::is_uppercase)
 }
 
+/// A word without the marks around it, the ending `'s`, and a leading `./`.
 pub fn trim_word(word: &str) -> &str {
     let is_mark = |c: char| "\"'`()[]{}<>,;:!?*“”‘’«»".contains(c);
     let word = word.trim_start_matches(is_mark).trim_end_matches(|c| is_mark(c) || c == '.');

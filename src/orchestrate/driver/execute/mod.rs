@@ -156,6 +156,10 @@ fn sorts_out(run: &Run, state: &State, step: &Step) -> bool {
     let ([path], true) = (step.from.as_slice(), copies && step.file().is_some() && step.arguments.is_none()) else {
         return false;
     };
+    // Loading reads the whole file.
+    if ![&run.goal, &step.task].into_iter().any(|text| damage::speaks_of_rows(text)) {
+        return false;
+    }
     let Ok(loaded) = table::load(&run.workspace, path, &survey::options(&run.goal)) else { return false };
     let brief = state.brief.clone().unwrap_or_default();
     let is_meant = || query::wish(run, &brief, step, path, &words_of(&loaded.table)).is_some();

@@ -29,7 +29,7 @@ const N_CANDIDATES: usize = 3;
 
 /// Writes and runs the query of a step.
 pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
-    let (database, task) = (open(attempt)?, attempt.task());
+    let (database, task, asked) = (open(attempt)?, attempt.task(), attempt.asked());
     let is_saved = attempt.step.file().is_some();
     if let [table] = database.tables()
         && table.n_bad > 0
@@ -46,19 +46,20 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let grammar = if is_of_rows && damage::keeps_rows(&task) {
         query::grammar_of_whole_rows(database.tables())
     } else {
-        let may_limit = !(is_saved && speaks_of_groups(&task)) && asks_for_few(&attempt.asked());
+        let may_limit = !(is_saved && speaks_of_groups(&task)) && asks_for_few(&asked);
         let has_damage = database.tables().iter().any(|table| table.n_bad > 0);
         let may_filter = !(has_damage && damage::computes_over_sound(&task));
         query::grammar_of(database.tables(), Shape { may_limit, may_group, may_filter, of_damaged })
     };
     let schema = format!("{}{}", schema(&database, of_damaged), counting(database.tables()));
-    let known = format!("{} {task} {schema}", attempt.journal.run().goal);
+    let said = format!("{} {task}", attempt.journal.run().goal);
+    let known = format!("{said} {schema}");
     let queries = candidates(attempt, grammar, schema).await?;
     let (deadline, names) = (tool_deadline(attempt.journal.run()), attempt.names());
     let mut tried: Vec<Tried> = Vec::new();
-    let said = format!("{} {task}", attempt.journal.run().goal);
     let categories = categories(database.tables());
-    let limits = limit::limits(&attempt.asked());
+    let limits = limit::limits(&asked);
+    let is_choice = asks_for_few(&asked) && attempt.number <= TRIES_PLANNED && attempt.has(Mechanism::Grounding);
     for sql in queries {
         let sql = sql::as_meant(&sql, may_group);
         let is_mended = attempt.number == 1 && attempt.has(Mechanism::Grounding);
@@ -76,13 +77,13 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
             table.columns = sql::column_names(&table.columns);
         }
         let result = result.and_then(|output| attempt.about(&names, &sql, output));
-        let result = result.and_then(|output| grounded(attempt, &sql, &known, output));
-        let result = result.and_then(|output| within(attempt, &sql, &limits, output));
+        let result = result.and_then(|output| grounded(attempt, &sql, &said, &known, output));
+        let result = result.and_then(|output| if is_choice { within(&sql, &limits, output) } else { Ok(output) });
         attempt.record("query_table", json!({ "sql": sql }), &result, began);
         tried.push(Tried { sql, n_same: 1, result });
     }
     let mut output = choose(tried, &task, &attempt.journal.run().goal)?;
-    if demand::ignores_case(&attempt.journal.run().goal) && demand::wants_small_letters(&attempt.asked()) {
+    if demand::ignores_case(&attempt.journal.run().goal) && demand::wants_small_letters(&asked) {
         in_small_letters(&mut output.value);
     }
     if let Some(digits) = demand::decimals(&format!("{} {}", attempt.step.task, attempt.journal.run().goal)) {
@@ -223,11 +224,10 @@ fn name_files(table: &mut Table, database: &Database) {
 }
 
 /// A result, unless it was computed with a figure or compared with a name that was made up; later tries let that pass.
-fn grounded(attempt: &Attempt<'_>, sql: &str, known: &str, output: Output) -> Result<Output, Error> {
-    let said = format!("{} {}", attempt.journal.run().goal, attempt.task());
+fn grounded(attempt: &Attempt<'_>, sql: &str, said: &str, known: &str, output: Output) -> Result<Output, Error> {
     if attempt.number == 1
         && attempt.has(Mechanism::Grounding)
-        && let Some(what) = sql::condition_of_nobody(sql, &said)
+        && let Some(what) = sql::condition_of_nobody(sql, said)
     {
         return Err(Error::Failed(what));
     }
@@ -241,10 +241,9 @@ fn grounded(attempt: &Attempt<'_>, sql: &str, known: &str, output: Output) -> Re
     )))
 }
 
-/// What was chosen, unless a limit that the goal states was forgotten; later tries let that pass.
-fn within(attempt: &Attempt<'_>, sql: &str, limits: &[Limit], output: Output) -> Result<Output, Error> {
-    let is_choice = asks_for_few(&attempt.asked()) && attempt.number <= TRIES_PLANNED;
-    match limit::left_out(sql, limits).filter(|_| is_choice && attempt.has(Mechanism::Grounding)) {
+/// What was chosen, unless a limit that the goal states was forgotten.
+fn within(sql: &str, limits: &[Limit], output: Output) -> Result<Output, Error> {
+    match limit::left_out(sql, limits) {
         Some(limit) => Err(Error::Failed(format!(
             "the query leaves out a condition: the goal states the limit {}; add it to WHERE",
             limit.value
