@@ -21,6 +21,7 @@ mod machine;
 mod mechanism;
 mod plan;
 mod prompt;
+mod replacement;
 mod requirement;
 mod score;
 mod stats;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::brief::Brief;
-use super::{amount, clause, demand, requirement, word};
+use super::{amount, clause, demand, replacement, requirement, word};
 use crate::tool::Registry;
 use crate::tool::format::{self, Format};
 use crate::types::StepId;
@@ -363,6 +363,8 @@ fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
         let mut seen = std::collections::BTreeSet::new();
         step.from.retain(|source| seen.insert(source.clone()));
     }
+    drop_told_by_file(&mut steps, goal);
+    replace_once(&mut steps, goal);
     // A file per item is made once: a second step would write over what the first one made.
     let mut filled = std::collections::BTreeSet::new();
     steps.retain(|step| !step.target.ends_with("/*") || filled.insert(step.target.clone()));
@@ -373,6 +375,47 @@ fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
     steps
 }
 
+/// Lets the first step that speaks of what is changed do it, where a goal wants a text replaced and no step does; and drops
+/// those that would count, by a look at what is there afterwards, what that step tells.
+fn replace_once(steps: &mut Vec<Step>, goal: &str) {
+    const TOOL: &str = "replace_text";
+    const CHANGED: &[&str] = &["chang", "replac", "swap", "substi", "exchan", "update", "correc"];
+    const COUNTED: &[&str] = &["number", "total", "many", "count", "altogether", "sum"];
+    let speaks_of_it =
+        |step: &Step| word::words(&step.task).any(|word| CHANGED.iter().any(|stem| word.starts_with(stem)));
+    let has_folder = |step: &Step| step.paths().next().is_some();
+    if !steps.iter().any(|step| step.tool == TOOL)
+        && replacement::is_wanted(goal)
+        && let Some(first) = steps.first_mut().filter(|first| has_folder(first) && speaks_of_it(first))
+    {
+        first.tool = TOOL.into();
+        first.each = None;
+    }
+    let mut is_done = false;
+    steps.retain(|step| {
+        let counts = step.target == REPLY && word::words(&step.task).any(|word| COUNTED.contains(&word.as_str()));
+        let is_told = is_done && counts && speaks_of_it(step);
+        is_done |= step.tool == TOOL;
+        !is_told
+    });
+}
+
+/// Drops the computations of what is told where a program writes that very amount into a file before: the answer is taken
+/// from there, and the two cannot differ.
+fn drop_told_by_file(steps: &mut Vec<Step>, goal: &str) {
+    let amounts = |step: &Step| {
+        let demand = clause::naming(goal, step.file()?)?;
+        amount::wanted_of(goal, &demand).filter(|_| step.tool == "script")
+    };
+    let mut listed: Vec<String> = Vec::new();
+    steps.retain(|step| {
+        listed.extend(amounts(step).unwrap_or_default());
+        let task = step.task.strip_prefix("the ").unwrap_or(&step.task).to_lowercase();
+        let is_listed = listed.iter().any(|name| name.to_lowercase() == task);
+        !(step.target == REPLY && is_listed && ["query_table", "script", "calculate"].contains(&&*step.tool))
+    });
+}
+
 /// Of every step, whether anything comes of it: a file, a change, a word to the person, or what such a step needs. Small
 /// models like to plan steps that prepare what nobody asks for again, and programs that work on a file once more which a
 /// step has made.
@@ -380,7 +423,7 @@ fn is_of_use(steps: &[Step]) -> Vec<bool> {
     let mut is_of_use = vec![false; steps.len()];
     for (k, step) in steps.iter().enumerate().rev() {
         let is_once_more = step.tool == "script" && steps[..k].iter().any(|earlier| earlier.file().is_some());
-        let acts = writes_by_itself(&step.tool) && !is_once_more;
+        let acts = (writes_by_itself(&step.tool) || step.tool == "replace_text") && !is_once_more;
         let has_effect = step.target != LATER || acts || ["ask", "goal"].contains(&&*step.tool);
         let is_needed = || (k + 1..steps.len()).any(|next| is_of_use[next] && steps[next].needs().contains(&step.id));
         is_of_use[k] = has_effect || is_needed();
@@ -575,6 +618,20 @@ mod tests {
         assert_eq!(settled("script", "\"flats.csv\",\"total.txt\""), "script flats.csv total.txt");
         assert_eq!(settled("write", "\"flats.csv\""), "write flats.csv");
         assert_eq!(settled("query_table", "\"other.csv\""), "query_table other.csv");
+    }
+
+    #[test]
+    fn an_amount_that_a_file_lists_is_told_from_there() {
+        let goal = "Write bill.txt with the fee, the VAT and the total, one line each. Then tell me the total.";
+        let brief = super::super::brief::read(goal, &[]);
+        let n_steps = |tool: &str, task: &str| {
+            let text = format!(
+                r#"{{"steps":[{{"for":"bill.txt","do":"fee, VAT, total","tool":"{tool}","from":["a.csv"]}},{{"for":"reply","do":"{task}","tool":"query_table","from":["a.csv"]}}]}}"#
+            );
+            settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).len()
+        };
+        assert_eq!([n_steps("script", "the total"), n_steps("script", "the number of rows")], [1, 2]);
+        assert_eq!(n_steps("write", "the total"), 2, "only a program fills such a list in");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod files;
 mod json;
 mod preview;
 pub mod query;
+mod replace;
 pub mod script;
 mod search;
 
@@ -171,6 +172,7 @@ impl Registry {
     pub fn builtin() -> Self {
         let mut tools = files::tools();
         tools.extend(search::tools());
+        tools.extend(replace::tools());
         tools.extend(query::tools());
         tools.extend(script::tools());
         tools.extend(calculate::tools());

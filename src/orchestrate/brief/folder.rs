@@ -9,6 +9,10 @@ use crate::tool::table;
 /// Words that say that something is done for every item of a list.
 const EVERY: &[&str] = &["each", "every", "per", "all", "them"];
 
+/// Words before a "to" that begins no place.
+const AUXILIARY: &[&str] =
+    &["had", "have", "has", "need", "needs", "needed", "want", "wants", "like", "going", "able", "how"];
+
 /// Folders that the goal may want to receive one file per item: `summaries` in "each … to summaries".
 pub fn folders(goal: &str) -> Vec<String> {
     let is_of_items = word::words(goal).any(|word| EVERY.contains(&word.as_str()));
@@ -41,6 +45,8 @@ fn named(sentence: &[&str], words: &[String], i: usize) -> Option<String> {
         _ if is_end(before) => false,
         // "the folder scans"; but "in the guides folder somewhere".
         "folder" => before == 0 || ["the", "a", "new", "my", "our", "in", "to", "into"].contains(&&*words[before - 1]),
+        // "the files you had to change in it.txt"
+        "to" if before > 0 && AUXILIARY.contains(&words[before - 1].as_str()) => false,
         "to" | "into" | "in" | "under" => is_bare && is_put(),
         "called" => before > 0 && ["folder", "directory"].contains(&words[before - 1].as_str()),
         _ => false,

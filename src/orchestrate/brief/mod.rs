@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use folder::{folders, is_written_into};
 use mention::{Change, Mention, Part, mentions};
 
-use super::word;
+use super::{replacement, word};
 use crate::tool::Workspace;
 
 /// What the goal asks for.
@@ -93,6 +93,9 @@ pub fn read(goal: &str, existing: &[String]) -> Brief {
             _ => {}
         }
     }
+    let is_new = |path: &String| !brief.may_replace.contains(path);
+    let replaced: Vec<String> = replacement::scope(goal, existing).into_iter().filter(is_new).collect();
+    brief.may_replace.extend(replaced);
     brief
 }
 
@@ -143,6 +146,9 @@ const POINTING: &[&str] = &[
 pub fn speaks_of(goal: &str, survey: &str) -> bool {
     const COMMON: &[&str] =
         &["what", "which", "just", "answer", "many", "with", "does", "have", "tell", "that", "from", "most", "after"];
+    if sets_aside(goal) {
+        return false;
+    }
     // "No need to look at any files" points at nothing.
     let goal = goal.split_inclusive(['.', '?', '!']).filter(|sentence| !waives(sentence)).collect::<String>();
     let words: Vec<String> = word::words(&goal).collect();
@@ -151,6 +157,22 @@ pub fn speaks_of(goal: &str, survey: &str) -> bool {
     let is_there =
         |word: &String| word.len() > 3 && !COMMON.contains(&word.as_str()) && there.contains(&word::stem(word));
     word::has(&words, POINTING) || words.iter().any(is_there)
+}
+
+/// Whether a goal says that nothing of what lies there matters for it: "nothing in the folder matters for it".
+fn sets_aside(goal: &str) -> bool {
+    const NOTHING: &[&str] = &["nothing", "none", "no", "not", "don", "without", "ignore", "leave"];
+    const THERE: &[&str] = &["file", "files", "folder", "workspace", "directory", "documents"];
+    const ANY: &[&str] = &["any", "the", "this", "these", "no", "my", "our"];
+    const MATTERS: &[&str] =
+        &["matters", "matter", "needed", "need", "relevant", "look", "looking", "necessary", "alone", "aside"];
+    let all: Vec<String> = word::words(goal).collect();
+    let is_set_aside = |at: usize| {
+        let (from, to) = (at.saturating_sub(6), (at + 6).min(all.len()));
+        let is_of_all = ANY.contains(&all[at - 1].as_str());
+        is_of_all && word::has(&all[from..at], NOTHING) && word::has(&all[from..to], MATTERS)
+    };
+    (1..all.len()).filter(|&at| THERE.contains(&all[at].as_str())).any(is_set_aside)
 }
 
 /// Whether a sentence says that the files do not matter.
@@ -226,6 +248,9 @@ mod tests {
             ("How far away is the moon?", true),
             ("Who painted the Night Watch?", false),
             ("What is the tallest mountain? No need to look at any files, just answer.", false),
+            ("A quiz, nothing in the folder matters for it: which planet of our solar system is the largest?", false),
+            ("While I cook, leave my files alone: which metal is liquid?", false),
+            ("Is nothing in the folder larger than 5 MB?", true),
         ] {
             assert_eq!(speaks_of(goal, survey), want, "{goal}");
         }

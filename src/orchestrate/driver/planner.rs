@@ -13,7 +13,7 @@ use crate::orchestrate::prompt::{self, Prompt, Segment};
 use crate::orchestrate::score::Menu;
 use crate::orchestrate::survey::{Survey, survey};
 use crate::orchestrate::word::words;
-use crate::orchestrate::{clause, damage};
+use crate::orchestrate::{clause, damage, replacement};
 use crate::tool::{self, Registry, Value, Workspace};
 use crate::types::{Grammar, Message, Role, Sampling, StepId};
 
@@ -191,6 +191,12 @@ fn menu<'a>(
     if brief.may_replace.is_empty() {
         // Nothing that is there is to grow, and a file that is made has its text from its step.
         excluded.push("append_file");
+    }
+    if replacement::is_wanted(goal) {
+        // What small models make of it by other tools is a list of the files as they are.
+        excluded.extend(["list_files", "search_text", "script", "write", "calculate", "append_file"]);
+    } else {
+        excluded.push("replace_text");
     }
     if found.has_damage && damage::is_spoken_of(goal) {
         // Loading a table sets its damaged rows aside; what small models write for that fails at the second rule.

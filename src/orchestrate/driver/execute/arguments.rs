@@ -9,13 +9,18 @@ use super::call::{Record, all};
 use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::Call;
+use crate::orchestrate::event::written;
 use crate::orchestrate::prompt::Segment;
 use crate::orchestrate::word::{has, words};
-use crate::tool::{Output, Spec, Table, Value};
+use crate::orchestrate::{clause, demand, replacement};
+use crate::tool::format::Format;
+use crate::tool::{Change, Output, Spec, Table, Value};
 use crate::types::{Grammar, Role};
 
 /// Paths that an enumeration lists at most.
 const MAX_PATHS: usize = 200;
+/// The tool whose calls for several sources do not meet.
+const REPLACE: &str = "replace_text";
 /// Rounds of arguments for items whose call failed.
 const ROUNDS: usize = 2;
 /// Characters of inputs that the prompt shows.
@@ -31,11 +36,24 @@ pub async fn call(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         return over_items(attempt, items, pinned.as_ref()).await;
     }
     let arguments = bind(attempt, &[(None, "")], pinned.as_ref()).await?.remove(0)?;
-    let mut outputs = Vec::new();
+    let is_replacing = attempt.tool == REPLACE;
+    let (mut outputs, mut missed) = (Vec::new(), None);
     for (path, arguments) in per_source(arguments, pinned.as_ref()) {
-        outputs.push((path, run(attempt, arguments).await?));
+        match run(attempt, arguments).await {
+            Ok(output) => outputs.push((path, output)),
+            // There may be nothing to replace in one of the places.
+            Err(miss) if is_replacing => missed = Some(miss),
+            Err(miss) => return Err(miss),
+        }
     }
-    Ok(stacked(outputs))
+    if let (true, Some(miss)) = (outputs.is_empty(), missed) {
+        return Err(miss);
+    }
+    let mut output = stacked(outputs);
+    if is_replacing {
+        output.changes.extend(list_of_changed(attempt, &output));
+    }
+    Ok(output)
 }
 
 /// Calls the tool for every item. An item whose call failed gets other arguments, with the error in view; what fails again
@@ -125,9 +143,51 @@ async fn run(attempt: &Attempt<'_>, mut arguments: Json) -> Result<Output, Miss>
     if attempt.tool == "search_text" {
         as_searched(&mut arguments, &attempt.journal.run().goal);
         for_marks(&mut arguments, &attempt.step.task);
+        in_all_files(&mut arguments, &format!("{} {}", attempt.journal.run().goal, attempt.step.task));
+    }
+    if attempt.tool == REPLACE {
+        return replace(attempt, arguments).await;
     }
     let tried = arguments.to_string();
     attempt.tool(attempt.tool, arguments, Record::Now).await.map_err(|error| Miss::new(error.to_string(), tried))
+}
+
+/// Replaces a text, but not in what the goal says to leave as it is, nor in what it wants written anew.
+async fn replace(attempt: &Attempt<'_>, mut arguments: Json) -> Result<Output, Miss> {
+    let run = attempt.journal.run();
+    let tried = arguments.to_string();
+    let text = |name: &str| arguments[name].as_str().unwrap_or_default().to_owned();
+    let (find, put) = (text("find"), text("replace"));
+    if run.goal.contains(&find) && !run.goal.contains(&put) {
+        let error = format!("the goal does not speak of {put:?}; give the new text exactly as it stands in the goal");
+        return Err(Miss::new(error, tried));
+    }
+    let existing: Vec<String> = run.workspace.list("", None)?.into_iter().map(|entry| entry.path).collect();
+    let mut except = replacement::kept(&run.goal, &existing);
+    except.extend(attempt.brief().outputs().into_iter().map(str::to_owned));
+    arguments["except"] = json!(except.join(", "));
+    // Small models set every switch that they see.
+    arguments["ignore_case"] = json!(demand::ignores_case(&run.goal));
+    arguments["inside_words"] = json!(attempt.number > 1 && arguments["inside_words"] == json!(true));
+    let replaced = attempt.tool(REPLACE, arguments, Record::Now).await;
+    replaced.map_err(|error| Miss::new(error.to_string(), tried))
+}
+
+/// The list of the changed files for the step's file, where the goal does not want to see how often in each.
+fn list_of_changed(attempt: &Attempt<'_>, output: &Output) -> Option<Change> {
+    const COUNTED: &[&str] = &["number", "many", "count", "counts", "replacements", "often", "times"];
+    let path = attempt.step.file()?;
+    let demand = clause::naming(&attempt.journal.run().goal, path)?;
+    let own = clause::beside(&demand, path, &attempt.brief().outputs()).join(" ");
+    let is_counted = words(&own).any(|word| COUNTED.contains(&word.as_str()));
+    let mark = match attempt.step.form_for(path) {
+        _ if is_counted => return None,
+        Format::BulletList => "- ",
+        Format::Text => "",
+        _ => return None,
+    };
+    let content = written(&output.changes).into_iter().map(|file| format!("{mark}{file}\n")).collect();
+    Some(Change::Write { path: path.to_owned(), content })
 }
 
 /// Searches for all marks that a task names, where it is marks that are looked for: of "comments marked XXX or HACK" models
@@ -141,9 +201,33 @@ fn for_marks(arguments: &mut Json, task: &str) {
     let Some(pattern) = arguments["pattern"].as_str() else { return };
     let (searched, named) = (marks(pattern), marks(task));
     let is_for_marks = pattern.split('|').all(|part| !marks(part).is_empty());
+    if is_for_marks && searched == named {
+        arguments["ignore_case"] = json!(false);
+    }
     if is_for_marks && !named.is_empty() && searched != named {
         arguments["pattern"] = json!(named.into_iter().collect::<Vec<_>>().join("|"));
         (arguments["regex"], arguments["whole_word"]) = (json!(true), json!(true));
+    }
+}
+
+/// Searches in files of every kind, unless what is `said` speaks of the kind: models like to take the first one that they
+/// see for all.
+fn in_all_files(arguments: &mut Json, said: &str) {
+    let Some(ending) = arguments["files"].as_str().and_then(|pattern| pattern.strip_prefix("*.")) else { return };
+    const SPOKEN: &[(&str, &str)] = &[
+        ("py", "python"),
+        ("md", "markdown"),
+        ("rs", "rust"),
+        ("js", "javascript"),
+        ("ts", "typescript"),
+        ("txt", "text"),
+        ("htm", "html"),
+        ("yml", "yaml"),
+    ];
+    let name = SPOKEN.iter().find(|(short, _)| *short == ending).map_or(ending, |(_, name)| name);
+    let is_said = words(said).any(|word| word == ending || word == name);
+    if !is_said {
+        arguments["files"] = json!("*");
     }
 }
 
@@ -286,7 +370,8 @@ fn pinned(attempt: &Attempt<'_>) -> Option<Pinned> {
     let properties = spec.schema.get("properties")?.as_object()?;
     let mut existing = properties.iter().filter(|(_, property)| property.get("x-path") == Some(&json!("existing")));
     let (name, None) = (existing.next()?.0.clone(), existing.next()) else { return None };
-    let is_settled = paths.len() == 1 || (paths.len() > 1 && !spec.writes() && attempt.step.each.is_none());
+    let is_for_all = !spec.writes() || spec.name == REPLACE;
+    let is_settled = paths.len() == 1 || (paths.len() > 1 && is_for_all && attempt.step.each.is_none());
     is_settled.then_some(Pinned { name, paths })
 }
 
@@ -387,12 +472,26 @@ mod tests {
     fn all_marks_that_a_task_names_are_searched_for() {
         for (pattern, want) in [
             ("XXX|FIXME", json!({"pattern": "HACK|XXX", "regex": true, "whole_word": true})),
-            ("XXX|HACK", json!({"pattern": "XXX|HACK"})),
+            ("XXX|HACK", json!({"pattern": "XXX|HACK", "ignore_case": false})),
             ("comment", json!({"pattern": "comment"})),
         ] {
             let mut arguments = json!({ "pattern": pattern });
             for_marks(&mut arguments, "list all comments marked XXX or HACK as CSV");
             assert_eq!(arguments, want);
+        }
+    }
+
+    #[test]
+    fn files_of_one_kind_are_searched_only_where_the_kind_is_spoken_of() {
+        for (said, files, want) in [
+            ("every mark below src", "*.py", "*"),
+            ("every mark in the Python files", "*.py", "*.py"),
+            ("every mark in the .css files", "*.css", "*.css"),
+            ("every mark in a.css", "*.css", "*.css"),
+        ] {
+            let mut arguments = json!({ "files": files });
+            in_all_files(&mut arguments, said);
+            assert_eq!(arguments["files"], want, "{said}");
         }
     }
 
