@@ -111,7 +111,7 @@ impl Default for Sampling {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grammar {
-    /// A JSON Schema; the text is one compact JSON value.
+    /// A JSON Schema; the text is one JSON value on one line.
     JsonSchema(serde_json::Value),
     /// A grammar in llguidance's dialect of Lark, with a rule named `start`.
     Lark(String),

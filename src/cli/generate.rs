@@ -37,7 +37,7 @@ pub struct Args {
     /// Text that ends the generation and is cut off; may be given several times
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// A JSON Schema, or the file that holds it: the output is one compact JSON value that fits it
+    /// A JSON Schema, or the file that holds it: the output is one JSON value on one line that fits it
     #[arg(long, value_name = "FILE|JSON", conflicts_with = "grammar")]
     schema: Option<String>,
     /// A file with a Lark grammar that the output follows

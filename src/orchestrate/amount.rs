@@ -165,12 +165,14 @@ fn name(item: &str) -> String {
     article.unwrap_or(bare).to_owned()
 }
 
-/// The sentences of a text that can be rules, in order; none if they are too many or say no figure.
+/// The sentences of a text that can be rules, in order; none if they are too many, or say no figure and are no list.
 pub fn rules(text: &str) -> Vec<String> {
     let mut rules: Vec<String> = items(text).iter().flat_map(|item| sentences(item)).collect();
     rules.retain(|rule| rule.split_whitespace().count() >= MIN_WORDS);
     let has_figure = rules.iter().any(|rule| rule.contains(|c: char| c.is_ascii_digit()));
-    if rules.len() > MAX_RULES || !has_figure { Vec::new() } else { rules }
+    // The figures can stand in data beside it.
+    let is_list = || word::items(text).len() >= MIN_AMOUNTS;
+    if rules.len() > MAX_RULES || !(has_figure || is_list()) { Vec::new() } else { rules }
 }
 
 /// The paragraphs and list items of a text, each on one line, without headings and marks.
@@ -225,21 +227,41 @@ pub fn with_rules(names: &[String], rules: &[String]) -> Vec<Amount> {
         let last = |is_kept: fn(&str) -> bool| names.iter().rposition(|name| speaks_of(name, is_kept));
         let Some(at) = last(is_own).or_else(|| last(is_common)) else { continue };
         amounts[at].rules.push(rule.clone());
-        if rule.contains(|c: char| c.is_ascii_digit()) {
+        if rule.contains(|c: char| c.is_ascii_digit()) || is_formula(rule) {
             // "added to the amount after the rebate": what is left of the first one.
             let is_of_rest = at > 0 && is_of_rest(rule);
             let known = (0..at).filter(|&before| (before == 0 && is_of_rest) || speaks_of(&names[before], is_own));
             amounts[at].from.extend(known);
         }
     }
+    let factors: Vec<usize> =
+        amounts.iter().filter(|amount| has_product(amount)).flat_map(|of| of.from.clone()).collect();
     for (at, amount) in amounts.iter_mut().enumerate().skip(1) {
         if amount.rules.is_empty() {
-            amount.from = (0..at).collect();
+            amount.from = (0..at).filter(|known| !factors.contains(known)).collect();
         }
         amount.from.sort_unstable();
         amount.from.dedup();
     }
     amounts
+}
+
+/// Whether a rule without a figure says how an amount is computed from others.
+fn is_formula(rule: &str) -> bool {
+    let has = |words: &str| rule.to_lowercase().contains(words);
+    is_product(rule) || ["added to", "taken off", "together", "minus", "plus"].into_iter().any(has)
+}
+
+/// Whether an amount is another one times a price: that one is then no money, and in no sum.
+fn has_product(amount: &Amount) -> bool {
+    const PRICES: &[&str] = &["price", "prices", "per", "hourly", "daily", "unit", "tariff"];
+    let is_by_price = |rule: &String| word::words(rule).any(|word| PRICES.contains(&word.as_str()));
+    amount.rules.iter().any(|rule| is_product(rule) && is_by_price(rule))
+}
+
+fn is_product(rule: &str) -> bool {
+    let rule = rule.to_lowercase();
+    [" times ", "multiplied"].iter().any(|words| rule.contains(words))
 }
 
 fn stems(text: &str, is_kept: impl Fn(&str) -> bool) -> BTreeSet<String> {
@@ -518,6 +540,12 @@ mod tests {
             with_rules(&names, &rules).into_iter().map(|amount| (amount.rules, amount.from)).collect();
         let [r0, r1, _] = rules;
         assert_eq!(got, [(vec![], vec![]), (vec![r0], vec![0]), (vec![r1], vec![0, 1]), (vec![], vec![0, 1, 2])]);
+        let names = ["used", "water charge", "fee", "VAT", "due"].map(str::to_owned);
+        let text = "1. What is used is the new minus the old reading.\n2. The water charge is what is used times the price per m3.\n3. The fee is charged once.\n4. VAT is added to the water charge and the fee together.";
+        let from: Vec<Vec<usize>> =
+            with_rules(&names, &super::rules(text)).into_iter().map(|amount| amount.from).collect();
+        assert_eq!(from, [vec![], vec![0], vec![], vec![1, 2], vec![1, 2, 3]], "what is used is no money");
+        let names = ["subtotal", "discount"].map(str::to_owned);
         let last = with_rules(&names, &["A total of more than 9 gets another discount.".to_owned()]);
         assert_eq!(last[1].rules.len(), 1, "what many amounts are called decides last");
     }

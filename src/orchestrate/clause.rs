@@ -111,11 +111,17 @@ pub fn of_file(goal: &str, path: &str, outputs: &[&str]) -> Option<String> {
 /// p.txt" the lines are those of the poem. What holds for all of a goal stands in a sentence that names none of its files.
 pub fn of_file_alone(goal: &str, path: &str, outputs: &[&str]) -> Option<String> {
     let is_of_other = |sentence: &str| !names(sentence, path) && names_any(sentence, outputs);
-    let whole_sentences: Vec<String> = word::sentences(goal)
-        .into_iter()
-        .map(|words| words.join(" "))
-        .filter(|sentence| !is_of_other(sentence))
-        .collect();
+    // "Write a verse into v.txt. It should be six lines long.": that is said of the file before.
+    let goes_on =
+        |sentence: &str| !names_any(sentence, outputs) && word::words(sentence).next().as_deref() == Some("it");
+    let mut is_left_out = false;
+    let mut whole_sentences: Vec<String> = Vec::new();
+    for sentence in word::sentences(goal).into_iter().map(|words| words.join(" ")) {
+        is_left_out = is_of_other(&sentence) || (is_left_out && goes_on(&sentence));
+        if !is_left_out {
+            whole_sentences.push(sentence);
+        }
+    }
     of_file(&whole_sentences.join(" "), path, outputs)
 }
 

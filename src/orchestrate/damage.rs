@@ -94,15 +94,22 @@ pub fn is_spoken_of(goal: &str) -> bool {
     let words: Vec<String> = words(goal).collect();
     // "some lines are no proper call"
     let is_denied = words.windows(2).any(|pair| ["no", "not"].contains(&&*pair[0]) && GOOD.contains(&pair[1].as_str()));
-    has(&words, ROWS) && (has(&words, BAD) || is_denied)
+    // "only the sound rows", "all good lines": there are others.
+    let is_told_apart = words.windows(2).any(|pair| GOOD.contains(&&*pair[0]) && ROWS.contains(&pair[1].as_str()));
+    has(&words, ROWS) && (has(&words, BAD) || is_denied || is_told_apart)
 }
 
 /// Whether a goal says of rows in which something is missing that they are damaged.
 pub fn covers_gaps(goal: &str) -> bool {
     const GAPS: &[&str] = &["missing", "empty", "blank", "incomplete", "lack", "lacks", "lacking"];
     let words: Vec<String> = words(goal).collect();
-    // "a few lines are broken: no weight, …"
-    let lacks = has(&words, GAPS) || (has(&words, BAD) && has(&words, &["no"]));
+    // "a few lines are broken: no weight, …"; "rows cut short, weights that are no numbers"
+    let is_cut = |pair: &[String]| pair[0] == "cut" && ["short", "off"].contains(&pair[1].as_str());
+    let is_no_number = |pair: &[String]| {
+        ["no", "not", "non"].contains(&pair[0].as_str()) && ["number", "numbers", "numeric"].contains(&pair[1].as_str())
+    };
+    let is_in_part = words.windows(2).any(|pair| is_cut(pair) || is_no_number(pair));
+    let lacks = has(&words, GAPS) || is_in_part || (has(&words, BAD) && has(&words, &["no"]));
     lacks && has(&words, ROWS) && (has(&words, BAD) || has(&words, GOOD) || has(&words, OMITS))
 }
 
@@ -289,6 +296,7 @@ mod tests {
             ("Drop incomplete lines of a.csv.", true),
             ("Copy the good rows to good.csv.", false),
             ("A few lines are broken: no weight, or cut off.", true),
+            ("It has rows cut short and weights that are no numbers. Save the sound rows.", true),
             ("List the rows with a missing phone number.", false),
             ("Find the missing budget file.", false),
         ] {
@@ -339,5 +347,6 @@ mod tests {
         assert!(is_count_of_damaged("lines_left_out") && !is_count_of_damaged("left"));
         assert!(is_count_of_damaged("skipped_rows") && is_count_of_damaged("n_bad") && !is_count_of_damaged("rows"));
         assert!(is_spoken_of("Some lines are damaged.") && !is_spoken_of("A damaged bicycle."));
+        assert!(is_spoken_of("It is a mess; save only the sound rows.") && !is_spoken_of("Save the rows. Good luck."));
     }
 }

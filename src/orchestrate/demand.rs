@@ -103,7 +103,10 @@ pub fn of_whole(text: &str) -> Demand {
         text.replace(&format!("a {adjective} paragraph"), "one paragraph").replace(&format!("{adjective} "), "")
     });
     let words: Vec<String> = words(&text).collect();
-    if has(&words, &["each", "every", "per", "apiece"]) {
+    // "with every one of the words" speaks of no item.
+    let is_of_words = |i: usize| words[i + 1..].iter().take(4).any(|word| ["word", "words"].contains(&word.as_str()));
+    let is_of_items = |i: usize| ["each", "every", "per", "apiece"].contains(&words[i].as_str()) && !is_of_words(i);
+    if (0..words.len()).any(is_of_items) {
         return Demand::default();
     }
     let mut demand = read(&text, "", &[]);

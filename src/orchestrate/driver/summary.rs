@@ -58,7 +58,7 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         let (usage, said) = (reply.usage, without_lead(reply.text.trim()).to_owned());
         journal.emit(Event::ModelCalled { step: None, purpose: "summary".into(), usage, text: said.clone() });
         // A report that found no end is no report, nor is a copy of what it was to be made from.
-        let is_none = usize::from(reply.finish == Finish::Length || said.contains("[$"));
+        let is_none = usize::from(reply.finish == Finish::Length || said.contains("[$") || asks_back(&said));
         let n_foreign = if is_checked { ground::foreign(&said, &known).len() + is_none } else { 0 };
         let untold = if is_checked { untold(&run.goal, state, &said) } else { Vec::new() };
         let is_perfect = n_foreign == 0 && untold.is_empty();
@@ -74,6 +74,14 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         Some((0, untold, text)) => untold.iter().fold(text, |text, line| format!("{text}\n{line}")),
         _ => by_code(state),
     })
+}
+
+/// Whether a report asks for what it was given, as models do that lost sight of it.
+fn asks_back(report: &str) -> bool {
+    let report = report.to_lowercase();
+    ["please provide", "please share", "i cannot fulfill", "i can't fulfill", "i apologize", "let me know"]
+        .iter()
+        .any(|phrase| report.contains(phrase))
 }
 
 /// Results that the person asked to be told and that a report does not have, each as a line: what is told is not left to

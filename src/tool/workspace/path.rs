@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Error;
+use crate::tool::table::MONTHS;
 
 /// Characters that some system where the files may be taken does not allow in a name.
 const ILLEGAL: [char; 8] = ['<', '>', ':', '"', '|', '?', '*', '\\'];
@@ -149,7 +150,7 @@ impl Traits {
     }
 }
 
-/// Runs of letters and runs of digits.
+/// Runs of letters and runs of digits; a month is its number, as in "2025-05" for "may".
 fn words(stem: &str) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     let mut word = String::new();
@@ -164,7 +165,14 @@ fn words(stem: &str) -> BTreeSet<String> {
     }
     words.insert(word);
     words.remove("");
-    words
+    words.into_iter().map(|word| month(&word).map_or(word, |number| format!("{number:02}"))).collect()
+}
+
+/// The number of a month by its name or the first letters of it.
+fn month(word: &str) -> Option<usize> {
+    const LETTERS: usize = 3;
+    let is_meant = |name: &&str| *name == word || (word.len() == LETTERS && name.starts_with(word));
+    MONTHS.iter().position(is_meant).map(|at| at + 1)
 }
 
 /// Insertions, deletions, substitutions and swaps of neighbours between two strings (optimal string alignment).

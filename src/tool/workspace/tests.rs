@@ -375,6 +375,8 @@ fn similar_paths_are_offered() {
         "reports/summary_q1.md",
         "tickets.csv",
         "src/main.rs",
+        "log-2025-04.csv",
+        "log-2025-05.csv",
     ];
     for (wanted, want) in [
         ("finance/budget_2025.csv", "finance/budget-2025-final.csv finance/budget_2023.csv"),
@@ -383,6 +385,8 @@ fn similar_paths_are_offered() {
         ("ticket.csv", "tickets.csv"),
         ("Tickets.CSV", "tickets.csv"),
         ("main.rs", "src/main.rs"),
+        ("log_may.csv", "log-2025-05.csv log-2025-04.csv"),
+        ("april log.csv", "log-2025-04.csv"),
         ("q1-summary.md", "reports/summary_q1.md"),
         ("zzz.csv", ""),
     ] {

@@ -59,6 +59,7 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     if documents.is_empty() {
         return Err(Miss::fatal("there is no document to answer from"));
     }
+    let asked = if asked.is_empty() { reductions_of_file(attempt, documents.len()) } else { asked };
     let mut asked = if asked.is_empty() { split(attempt).await? } else { asked };
     let mut seen = std::collections::BTreeSet::new();
     asked.retain(|question| seen.insert(question.clone()));
@@ -214,6 +215,36 @@ fn of_goal(attempt: &Attempt<'_>) -> Vec<String> {
     }
 }
 
+/// What the goal wants of all documents in the step's file, part by part, where the planner lost a part of it: "with the mean
+/// score and the defect that comes up most".
+fn reductions_of_file(attempt: &Attempt<'_>, n_documents: usize) -> Vec<String> {
+    let goal = &attempt.journal.run().goal;
+    let Some((path, demand)) = attempt.step.file().and_then(|path| Some((path, clause::naming(goal, path)?))) else {
+        return Vec::new();
+    };
+    let planned = reduce::of(&attempt.step.task, n_documents);
+    let is_lost = |part: &String| reduce::of(part, n_documents).iter().any(|reduction| !planned.contains(reduction));
+    let parts = demanded_of_all(&demand, path, n_documents);
+    let is_any_lost = parts.iter().any(is_lost) && attempt.has(Mechanism::OwnWords);
+    if is_any_lost { parts } else { Vec::new() }
+}
+
+/// The parts of a demand for a file that no single document answers.
+fn demanded_of_all(demand: &str, path: &str, n_documents: usize) -> Vec<String> {
+    let parts = |text: &str| -> Vec<String> {
+        let parts = text.split(" and ").flat_map(|part| part.split([',', ';']));
+        let bare = |part: &'_ str| -> String {
+            let part = part.trim_matches(|c: char| !c.is_alphanumeric());
+            part.strip_prefix("with ").unwrap_or(part).to_owned()
+        };
+        let parts = parts.map(bare);
+        parts.filter(|part| !reduce::of(part, n_documents).is_empty()).collect()
+    };
+    let (before, behind) = demand.rsplit_once(path).unwrap_or((demand, ""));
+    let behind = parts(behind);
+    if behind.is_empty() { parts(before) } else { behind }
+}
+
 /// The separate questions of the step: those of the goal where they are known, else its task, taken apart by code at
 /// question marks, or by the model if it lists several things.
 async fn split(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
@@ -236,7 +267,7 @@ async fn split(attempt: &Attempt<'_>) -> Result<Vec<String>, Miss> {
         attempt.journal.run().goal,
     );
     let schema = json!({
-        "type": "array", "minItems": 1, "maxItems": n_things.min(6),
+        "type": "array", "minItems": 2, "maxItems": n_things.min(6),
         "items": { "type": "string", "pattern": "^[A-Z][^?\"\\\\\n]{8,160}\\?$" }
     });
     let role = "You take tasks apart into questions.";
@@ -329,6 +360,23 @@ fn is_of_whole(question: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_is_to_tell_of_all_documents_is_taken_from_the_goal() {
+        for (demand, want) in [
+            (
+                "add out/all.md with the mean score of all parks and the defect that I noted most often.",
+                "the mean score of all parks; the defect that I noted most often",
+            ),
+            (
+                "Put the average wait, and what they complain about more than any other, into out/all.md.",
+                "Put the average wait; what they complain about more than any other",
+            ),
+            ("Then out/all.md with the names.", ""),
+        ] {
+            assert_eq!(demanded_of_all(demand, "out/all.md", 8).join("; "), want);
+        }
+    }
 
     #[test]
     fn questions_about_a_whole_are_told_from_those_about_a_part() {

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use regex::Regex;
 use serde_json::Value as Json;
 
 use super::{Attempt, program};
 use crate::orchestrate::machine::TRIES_PLANNED;
+use crate::orchestrate::word;
 use crate::tool::{Error, Output, Table, table};
 
 /// What somebody does, or has, whom a sentence begins with.
@@ -19,15 +21,20 @@ const DOES: &[&str] = &[
 const MAX_NAMES: usize = 3;
 
 impl Attempt<'_> {
-    /// The names that the step is about, from what its task says, or the goal if no other step reads a table.
+    /// The names that the step is about, from what its task says, or the goal if no other step reads a table or if no task
+    /// has them; "flat 7" is one too.
     pub fn names(&self) -> Vec<String> {
-        let workspace = &self.journal.run().workspace;
-        let reads_tables = |tool: &str| matches!(tool, "query_table" | "script" | "calculate");
-        let n_readers = self.state.steps.iter().filter(|step| reads_tables(&step.step.tool)).count();
-        let said = if n_readers > 1 { self.step.task.as_str() } else { &self.journal.run().goal };
-        let paths = self.tables().unwrap_or_default();
-        let tables = paths.iter().filter_map(|path| table::load(workspace, path, &table::Options::default()).ok());
-        let names: BTreeSet<String> = tables.flat_map(|loaded| names_in(said, &loaded.table)).collect();
+        let (workspace, goal) = (&self.journal.run().workspace, &self.journal.run().goal);
+        let readers = self.state.steps.iter().map(|of_step| &of_step.step);
+        let readers = readers.filter(|step| matches!(step.tool.as_str(), "query_table" | "script" | "calculate"));
+        let tasks: Vec<&str> = readers.map(|step| step.task.as_str()).collect();
+        let is_shared = |name: &String| tasks.len() < 2 || !tasks.iter().any(|task| task.contains(name));
+        let mut names = BTreeSet::new();
+        for path in self.tables().unwrap_or_default() {
+            let Ok(loaded) = table::load(workspace, &path, &table::Options::default()) else { continue };
+            names.extend(names_in(goal, &loaded.table).into_iter().filter(is_shared));
+            names.extend(names_in(&self.step.task, &loaded.table));
+        }
         if names.len() > MAX_NAMES { Vec::new() } else { names.into_iter().collect() }
     }
 
@@ -38,7 +45,10 @@ impl Attempt<'_> {
     pub fn about(&self, names: &[String], code: &str, output: Output) -> Result<Output, Error> {
         // A variable for the rows of "Old Mill" is called `rows_of_old_mill`.
         let (code, variables) = (code.to_lowercase(), program::plain(code));
-        let speaks_of = |name: &str| code.contains(&name.to_lowercase()) || variables.contains(&program::plain(name));
+        let speaks_of = |name: &str| {
+            let is_there = || code.contains(&name.to_lowercase()) || variables.contains(&program::plain(name));
+            numbered(name).map_or_else(is_there, |(kind, number)| compares(&variables, kind, number))
+        };
         let left_out: Vec<&str> = names.iter().map(String::as_str).filter(|name| !speaks_of(name)).collect();
         if left_out.is_empty() || self.number > TRIES_PLANNED {
             return Ok(output);
@@ -50,12 +60,46 @@ impl Attempt<'_> {
     }
 }
 
-/// The cells of text columns that `said` holds as words of their own, written as there, if they are names.
+/// The two parts of a name like "flat 7".
+pub fn numbered(name: &str) -> Option<(&str, i64)> {
+    let (kind, number) = name.split_once(' ')?;
+    Some((kind, number.parse().ok()?))
+}
+
+/// Whether a column of this name can be the one that says which "flat" a row is about.
+pub fn is_column_of(column: &str, kind: &str) -> bool {
+    word::words(&column.replace('_', " ")).any(|word| word == kind || word.strip_suffix('s') == Some(kind))
+}
+
+/// Whether code, as [`program::plain`] spells it, compares something of that name with the number.
+fn compares(code: &str, kind: &str, number: i64) -> bool {
+    let comparison = format!("{}[a-z_]*_{number}([^0-9]|$)", regex::escape(&program::plain(kind)));
+    Regex::new(&comparison).is_ok_and(|comparison| comparison.is_match(code))
+}
+
+/// The rows that `said` means by the name of a column and a number that stands there, as "flat 7".
+fn numbered_in(said: &str, table: &Table) -> BTreeSet<String> {
+    let has = |column: usize, number: i64| {
+        table.rows.iter().any(|row| row.get(column).and_then(Json::as_f64) == Some(number as f64))
+    };
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let named = words.windows(2).filter_map(|pair| {
+        let is_whole = pair[0].chars().all(char::is_alphabetic);
+        let number: i64 = pair[1].trim_matches(|c: char| !c.is_alphanumeric()).parse().ok()?;
+        let kind = pair[0].to_lowercase();
+        let mut columns = (0..table.columns.len()).filter(|&idx| is_column_of(&table.columns[idx], &kind));
+        (is_whole && columns.any(|idx| has(idx, number))).then(|| format!("{kind} {number}"))
+    });
+    named.collect()
+}
+
+/// The cells of text columns that `said` holds as words of their own, written as there, if they are names; and numbered ones.
 fn names_in(said: &str, table: &Table) -> BTreeSet<String> {
     let cells = table.rows.iter().flatten().filter_map(Json::as_str).collect::<BTreeSet<&str>>();
     let is_name = |cell: &&str| cell.chars().next().is_some_and(char::is_uppercase) && cell.chars().count() > 2;
     let is_meant = |cell: &&str| stands_in(said, cell) && !is_spelled_in_several_ways(said, cell);
-    cells.into_iter().filter(is_name).filter(is_meant).map(str::to_owned).collect()
+    let names = cells.into_iter().filter(is_name).filter(is_meant).map(str::to_owned);
+    names.chain(numbered_in(said, table)).collect()
 }
 
 /// Whether a text has a name in capitals and in small letters too, as in "DOG and Dog are the same": it speaks of how names
@@ -101,6 +145,29 @@ mod tests {
             ("the bill of each flat; Maple, MAPLE and maple are the same", &[]),
         ] {
             assert_eq!(names_in(said, &table).into_iter().collect::<Vec<_>>(), want, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_column_with_a_number_is_a_name() {
+        let rows = [[json!(7), json!(12.5)], [json!(15), json!(3)]].map(|row| row.to_vec()).to_vec();
+        let table = Table { columns: vec!["flat_no".into(), "hours".into()], rows };
+        for (said, want) in [
+            ("Send flat 7 its bill.", &["flat 7"][..]),
+            ("the bill of Flat 15, please", &["flat 15"]),
+            ("flat 8 and the 7 others", &[]),
+            ("7 flats", &[]),
+        ] {
+            assert_eq!(names_in(said, &table).into_iter().collect::<Vec<_>>(), want, "{said}");
+        }
+        for (code, want) in [
+            ("SELECT * FROM meters WHERE flat_no = 7", true),
+            ("[row for row in meters if row[\"flat_no\"] == 7]", true),
+            ("sum(row[\"now\"] for row in meters_of_flat_7)", true),
+            ("WHERE flat_no = 75", false),
+            ("SELECT 7 FROM flats", false),
+        ] {
+            assert_eq!(compares(&program::plain(code), "flat", 7), want, "{code}");
         }
     }
 }

@@ -59,9 +59,12 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let mut tried: Vec<Tried> = Vec::new();
     let categories = categories(database.tables());
     let limits = limit::limits(&asked);
+    let is_of_extreme = speaks_of_extreme(&task);
     let is_choice = asks_for_few(&asked) && attempt.number <= TRIES_PLANNED && attempt.has(Mechanism::Grounding);
     for sql in queries {
         let sql = sql::as_meant(&sql, may_group);
+        let ungrouped = sql::without_unnamed_groups(&sql).filter(|_| !is_of_extreme);
+        let sql = ungrouped.unwrap_or(sql);
         let is_mended = attempt.number == 1 && attempt.has(Mechanism::Grounding);
         let mended = sql::without_conditions_of_nobody(&sql, &said, &categories).filter(|_| is_mended);
         let sql = limit::as_strict(&mended.unwrap_or(sql), &limits);
@@ -342,11 +345,19 @@ struct Tried {
     result: Result<Output, Error>,
 }
 
+/// Whether a step's words ask for the largest of several figures, or the smallest.
+fn speaks_of_extreme(task: &str) -> bool {
+    words(task).any(|word| ["most", "least", "top", "maximum", "minimum"].contains(&&*word) || is_superlative(&word))
+}
+
+fn is_superlative(word: &str) -> bool {
+    word.len() > 4 && word.ends_with("est")
+}
+
 /// Whether a step's words can mean groups of rows.
 fn may_group(task: &str) -> bool {
     const GROUPS: &[&str] =
         &["per", "each", "every", "by", "group", "for", "which", "who", "whoever", "whom", "whose", "most", "least"];
-    let is_superlative = |word: &str| word.len() > 4 && word.ends_with("est");
     words(task).any(|word| {
         GROUPS.contains(&word.as_str()) || is_superlative(&word) || (word.ends_with('s') && word.starts_with("total"))
     })

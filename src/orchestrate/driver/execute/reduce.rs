@@ -1,6 +1,7 @@
 //! Questions over many documents that no single passage answers: an average, a total, what comes up most
 //! often. Every document is asked for its share, all in one batch; code adds up, or the shares are counted.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -51,7 +52,7 @@ fn is_of(things: &[String], listed: &str) -> bool {
 }
 
 /// The words of a text in capitals: a question with others than the list was made for asks for a part of the list.
-fn marks(text: &str) -> std::collections::BTreeSet<&str> {
+fn marks(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
     words.filter(|word| word.len() > 1 && word.chars().all(|c| c.is_uppercase() || c == '_')).collect()
 }
@@ -100,6 +101,9 @@ const MOST_FREQUENT: &[&str] = &[
     "most popular",
     "most mentioned",
     "most reported",
+    "more than any other",
+    "more than anything",
+    "more often than",
     "at the most ",
     "by the most ",
     "in the most ",
@@ -162,6 +166,13 @@ pub async fn reduce(
     documents: &[Input],
     question: &str,
 ) -> Result<String, Miss> {
+    let bodies: Vec<Input>;
+    let documents = if reduction == Reduction::MostFrequent {
+        bodies = without_labels(documents);
+        &bodies
+    } else {
+        documents
+    };
     let calls = documents.iter().map(|document| call(attempt, reduction, document, question)).collect();
     let mut shares = Vec::new();
     for reply in all(attempt.journal.run().mind.as_ref(), calls).await {
@@ -199,7 +210,8 @@ async fn most_frequent(
 ) -> Result<String, Miss> {
     let phrase = |share: &String| serde_json::from_str::<Phrase>(share).map(|share| share.phrase).unwrap_or_default();
     let phrases: Vec<String> = shares.iter().map(phrase).collect();
-    if let Some(answer) = shared_word(&phrases) {
+    let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
+    if let Some(answer) = shared_word(&phrases, &texts) {
         return Ok(answer);
     }
     let list: String =
@@ -217,23 +229,46 @@ async fn most_frequent(
 const EMPTY_WORDS: &[&str] =
     &["nothing", "the", "and", "are", "very", "not", "too", "was", "for", "with", "but", "its"];
 
-/// The word that stands in more phrases than any other, with these phrases.
-fn shared_word(phrases: &[String]) -> Option<String> {
-    let words = |phrase: &String| -> std::collections::BTreeSet<String> {
-        let words =
-            word::words(phrase).filter(|word| word.chars().count() > 2 && !EMPTY_WORDS.contains(&word.as_str()));
-        words.map(|word| word.strip_suffix('s').map_or(word.clone(), str::to_owned)).collect()
+/// Documents without the lines "Rating: …" that all of them have: they are about each document, and nobody names them.
+fn without_labels(documents: &[Input]) -> Vec<Input> {
+    const MAX_WORDS: usize = 4;
+    let label = |line: &str| -> Option<String> {
+        let (label, _) = line.split_once(':')?;
+        (1..=MAX_WORDS).contains(&label.split_whitespace().count()).then(|| label.trim().to_lowercase())
     };
-    let mut counts: std::collections::BTreeMap<String, Vec<&str>> = std::collections::BTreeMap::new();
+    let labels = |document: &Input| document.text.lines().filter_map(label).collect::<BTreeSet<String>>();
+    let of_all = documents.iter().map(labels).reduce(|all, own| all.intersection(&own).cloned().collect());
+    let of_all = of_all.unwrap_or_default();
+    let is_kept = |line: &&str| label(line).is_none_or(|label| !of_all.contains(&label));
+    let body = |document: &Input| document.text.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
+    documents.iter().map(|document| Input { text: body(document), ..document.clone() }).collect()
+}
+
+/// Words that can be what a phrase names, without the plural's ending.
+fn naming_words(text: &str) -> BTreeSet<String> {
+    let words = word::words(text).filter(|word| word.chars().count() > 2 && !EMPTY_WORDS.contains(&word.as_str()));
+    words.map(|word| word.strip_suffix('s').map_or(word.clone(), str::to_owned)).collect()
+}
+
+/// The word that most documents speak of, of those that stand in several phrases, with the phrases that it stands in. A
+/// document that says several things has one phrase; what else it says counts too.
+fn shared_word(phrases: &[String], texts: &[&str]) -> Option<String> {
+    let mut named: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for phrase in phrases {
-        for word in words(phrase) {
-            counts.entry(word).or_default().push(phrase);
+        for word in naming_words(phrase) {
+            named.entry(word).or_default().push(phrase);
         }
     }
-    let most = counts.values().map(Vec::len).max().filter(|most| *most > 1)?;
-    let mut leaders = counts.iter().filter(|(_, phrases)| phrases.len() == most);
-    let ((word, named), None) = (leaders.next()?, leaders.next()) else { return None };
-    Some(format!("{word}: named by {most} of {} ({}).", phrases.len(), named.join("; ")))
+    let held: Vec<BTreeSet<String>> =
+        phrases.iter().zip(texts).map(|(phrase, text)| naming_words(&format!("{phrase} {text}"))).collect();
+    let n_held = |word: &String| held.iter().filter(|words| words.contains(word)).count();
+    let ranked =
+        named.iter().filter(|(_, phrases)| phrases.len() > 1).map(|(word, of)| ((n_held(word), of.len()), word));
+    let ranked: Vec<((usize, usize), &String)> = ranked.collect();
+    let most = ranked.iter().map(|(rank, _)| *rank).max()?;
+    let mut leaders = ranked.iter().filter(|(rank, _)| *rank == most).map(|(_, word)| *word);
+    let (word, None) = (leaders.next()?, leaders.next()) else { return None };
+    Some(format!("{word}: named by {} of {} ({}).", most.0, phrases.len(), named[word].join("; ")))
 }
 
 fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question: &str) -> Call {
@@ -359,8 +394,18 @@ mod tests {
     #[test]
     fn what_most_phrases_name_is_counted() {
         let phrases = ["lid sticks", "nothing", "stiff lids", "leaks"].map(str::to_owned);
-        assert_eq!(shared_word(&phrases).unwrap(), "lid: named by 2 of 4 (lid sticks; stiff lids).");
-        assert_eq!(shared_word(&["a red car", "blue car", "red bus"].map(str::to_owned)), None);
+        assert_eq!(shared_word(&phrases, &[""; 4]).unwrap(), "lid: named by 2 of 4 (lid sticks; stiff lids).");
+        assert_eq!(shared_word(&["a red car", "blue car", "red bus"].map(str::to_owned), &[""; 3]), None);
+        let phrases = ["spring is broken", "broken glass", "gate latch", "gate", "torn seat"].map(str::to_owned);
+        let texts = ["The gate's spring is broken.", "Broken glass.", "Gate, latch", "gate", "A torn seat; the gate."];
+        let want = "gate: named by 4 of 5 (gate latch; gate).";
+        assert_eq!(shared_word(&phrases, &texts).unwrap(), want, "what a text says besides counts");
+        let input = |text: &str| Input { name: "a".into(), text: text.into() };
+        let bodies = without_labels(&[input("Wait: 5 min\nNote: loud\n"), input("Wait: 9 min\nAll well: yes\n")]);
+        assert_eq!(
+            bodies.iter().map(|body| body.text.as_str()).collect::<Vec<_>>(),
+            ["Note: loud\n", "All well: yes\n"]
+        );
         assert_eq!(
             passages_of("Fine room. Rating: 4/5\nNoisy; 3 nights"),
             json!({ "enum": ["Rating: 4/5", "3 nights", "none"] })

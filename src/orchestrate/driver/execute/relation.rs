@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json};
 
-use super::Miss;
 use super::program::plain;
+use super::{Miss, named};
 use crate::tool::query::Database;
 use crate::tool::table::Loaded;
 
@@ -21,11 +21,22 @@ pub fn narrowed(names: &[String], table: &str, loaded: &Loaded) -> String {
     let rows = &loaded.table.rows;
     let mut code = String::new();
     for (idx, column) in loaded.table.columns.iter().enumerate() {
-        let n_rows = |name: &String| rows.iter().filter(|row| row[idx].as_str() == Some(name)).count();
+        // A text, or the number of "flat 7" in a column of flats.
+        let value = |name: &String| match named::numbered(name) {
+            Some((kind, number)) => named::is_column_of(column, kind).then(|| Json::from(number)),
+            None => Some(Json::from(name.as_str())),
+        };
+        let is_equal = |cell: &Json, value: &Json| match value {
+            Json::Number(number) => cell.as_f64() == number.as_f64(),
+            _ => cell == value,
+        };
+        let n_rows = |name: &String| {
+            value(name).map_or(0, |value| rows.iter().filter(|row| is_equal(&row[idx], &value)).count())
+        };
         let mut named = names.iter().map(|name| (name, n_rows(name))).filter(|(_, n_rows)| *n_rows > 0);
         let (Some((name, n_rows)), None) = (named.next(), named.next()) else { continue };
         if n_rows > 1 && n_rows < rows.len() {
-            let (of, column, value) = (plain(name), Json::from(column.as_str()), Json::from(name.as_str()));
+            let (of, column, value) = (plain(name), Json::from(column.as_str()), value(name).unwrap_or_default());
             code.push_str(&format!(
                 "{table}_of_{of} = [row for row in {table} if row[{column}] == {value}]  # the {n_rows} rows of {name}\n"
             ));

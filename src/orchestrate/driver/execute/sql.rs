@@ -73,6 +73,20 @@ fn grouped(sql: &str, may_group: bool) -> Option<String> {
     Some(format!("{}\nGROUP BY {}{after}", before.trim_end(), keys.join(", ")))
 }
 
+/// The query without groups that its result does not name: it gives sums of which nobody can tell what they are of, and with
+/// a limit one of them. For steps that ask for no groups; `None` if there is nothing to leave out.
+pub fn without_unnamed_groups(sql: &str) -> Option<String> {
+    let clauses = Clauses::of(sql)?;
+    let (select, from, group) = (clauses.find("SELECT")?, clauses.find("FROM")?, clauses.find("GROUP")?);
+    let items = split(&sql[select + "SELECT".len()..from]);
+    let is_aggregate = |item: &str| AGGREGATES.iter().any(|name| item.to_uppercase().replace(' ', "").contains(name));
+    let is_text = |item: &str| item.starts_with('\'');
+    let names_none =
+        items.iter().all(|item| is_aggregate(item) || is_text(item)) && items.iter().any(|item| is_aggregate(item));
+    // What is left is one row, which has no order.
+    (names_none && clauses.find("HAVING").is_none()).then(|| format!("{};", sql[..group].trim_end()))
+}
+
 /// Columns as people call them: what is only written in another way keeps its name, `LOWER(herb)` is the herb.
 pub fn column_names(columns: &[String]) -> Vec<String> {
     static PLAIN: LazyLock<Regex> =
@@ -323,6 +337,21 @@ mod tests {
             ("SELECT a, SUM(b) OVER (ORDER BY c) FROM t;", "SELECT a, SUM(b) OVER (ORDER BY c) FROM t;"),
         ] {
             assert_eq!(as_meant(sql, true), want);
+        }
+    }
+
+    #[test]
+    fn groups_without_a_name_are_none() {
+        for (sql, want) in [
+            (
+                "SELECT SUM(t) AS tonnes, 'a.csv' AS file FROM x WHERE s = 'B' GROUP BY month ORDER BY tonnes LIMIT 1;",
+                Some("SELECT SUM(t) AS tonnes, 'a.csv' AS file FROM x WHERE s = 'B';"),
+            ),
+            ("SELECT month, SUM(t) FROM x GROUP BY month;", None),
+            ("SELECT SUM(t) FROM x GROUP BY month HAVING SUM(t) > 3;", None),
+            ("SELECT SUM(t) FROM x;", None),
+        ] {
+            assert_eq!(without_unnamed_groups(sql).as_deref(), want);
         }
     }
 
