@@ -6,7 +6,8 @@
 //! - `/dD` after it: the prompt has D tokens, where that is not the usual number; 0 stands for one token of their own.
 //! - `/own` after it: every sequence has a prompt of its own, which is computed already as well.
 //!
-//! Greedy, and end tokens are never drawn, so that every case has the length it says.
+//! Greedy, and end tokens are never drawn, so that every case has the length it says. The engine should draft nothing: how
+//! often a text repeats itself says nothing of a machine.
 
 use std::time::Instant;
 

@@ -112,7 +112,7 @@ impl Kernel for Read<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> i32 {
         /// Lines from what is asked for to what is read.
-        const AHEAD: usize = 96;
+        const AHEAD: usize = 64;
         let mut sums = [simd.splat_int(0); 4];
         for (i, lines) in self.lines.as_chunks::<4>().0.iter().enumerate() {
             if self.fetches {

@@ -214,7 +214,7 @@ pub(super) unsafe fn store_block<S: Simd>(simd: S, x: S::F, out: &SharedMut<'_, 
 #[inline(always)]
 fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[Group]; M]) -> [S::F; M] {
     /// How far ahead weights are fetched: what a core reads during one access to memory.
-    const AHEAD: usize = 96;
+    const AHEAD: usize = 64;
     let n_units = x[0].len();
     assert!(x.iter().all(|x| x.len() == n_units), "rows of activations of different lengths");
     assert_eq!(lines.len(), F::PLACES.n_lines(n_units), "a block of other columns");

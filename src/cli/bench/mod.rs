@@ -14,6 +14,7 @@ use super::loading::EngineArgs;
 use super::render::{self, Style, Tone};
 use super::{Failure, Kind, Settings, loading, transfer};
 use crate::bench::{self, ModelBench, Peer, Prefix, Row, run_model};
+use crate::engine::{EngineOptions, Features};
 use crate::kernel;
 
 /// Measure models and workflows on this machine
@@ -133,7 +134,10 @@ fn model(args: ModelArgs, settings: &Settings) -> Result<(), Failure> {
     let plan = args.plan();
     let path = transfer::ensure(Some(&args.model), settings)?.path;
     let began = Instant::now();
-    let engine = loading::open(Some(&args.model), settings, &args.engine.options(settings))?;
+    // Whether what a model says of random tokens repeats itself is luck, and no speed of the machine.
+    let features = Features { draft: false, ..Features::default() };
+    let options = EngineOptions { features, ..args.engine.options(settings) };
+    let engine = loading::open(Some(&args.model), settings, &options)?;
     let load = json!({ "seconds": began.elapsed().as_secs_f64(), "mapped": engine.kept().mapped.is_some() });
     let peer = match args.peer {
         Some(PeerName::Candle) => Some(Peer::load(&path)?),

@@ -82,8 +82,20 @@ fn numbered_in(said: &str, table: &Table) -> BTreeSet<String> {
     let has = |column: usize, number: i64| {
         table.rows.iter().any(|row| row.get(column).and_then(Json::as_f64) == Some(number as f64))
     };
+    // "older than age 18", "grade 4 and above": a limit names no row.
+    const BEFORE: &[&str] = &[
+        "than", "over", "under", "above", "below", "least", "most", "until", "before", "after", "since", "from",
+        "between",
+    ];
+    const BEHIND: &[&str] =
+        &["above", "below", "over", "up", "more", "later", "higher", "lower", "older", "younger", "less", "earlier"];
     let words: Vec<&str> = said.split_whitespace().collect();
-    let named = words.windows(2).filter_map(|pair| {
+    let is_one_of =
+        |at: usize, list: &[&str]| words.get(at).is_some_and(|word| list.contains(&word::plain(word).as_str()));
+    let is_limit = |at: usize| {
+        (at > 0 && is_one_of(at - 1, BEFORE)) || (is_one_of(at + 2, &["and", "or"]) && is_one_of(at + 3, BEHIND))
+    };
+    let named = words.windows(2).enumerate().filter(|(at, _)| !is_limit(*at)).filter_map(|(_, pair)| {
         let is_whole = pair[0].chars().all(char::is_alphabetic);
         let number: i64 = pair[1].trim_matches(|c: char| !c.is_alphanumeric()).parse().ok()?;
         let kind = pair[0].to_lowercase();
@@ -156,6 +168,8 @@ mod tests {
             ("Send flat 7 its bill.", &["flat 7"][..]),
             ("the bill of Flat 15, please", &["flat 15"]),
             ("flat 8 and the 7 others", &[]),
+            ("all flats but those below flat 15", &[]),
+            ("flat 7 and above", &[]),
             ("7 flats", &[]),
         ] {
             assert_eq!(names_in(said, &table).into_iter().collect::<Vec<_>>(), want, "{said}");
