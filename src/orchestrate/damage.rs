@@ -244,7 +244,12 @@ pub fn counts_damaged(task: &str) -> bool {
     const OTHER: &[&str] = &[
         "total", "sum", "average", "mean", "per", "each", "highest", "lowest", "most", "least", "longest", "shortest",
     ];
-    let words = outside_brackets(task);
+    let mut words = outside_brackets(task);
+    // "lines where the minutes are no number" counts nothing.
+    let is_denied = |pair: &[String]| ["no", "not", "a"].contains(&&*pair[0]) && pair[1] == "number";
+    if words.windows(2).any(is_denied) {
+        words.retain(|word| word != "number");
+    }
     let is_of_damaged = has(&words, BAD) || has(&words, LEFT_OUT) || is_left_out(&words);
     has(&words, NUMBER) && has(&words, ROWS) && is_of_damaged && !has(&words, GOOD) && !has(&words, OTHER)
 }
@@ -270,7 +275,9 @@ mod tests {
         assert!(counts_damaged("number of lines thrown out") && counts_damaged("How many broken records were there?"));
         assert!(counts_damaged("how many lines did you leave out?"));
         assert!(
-            !counts_damaged("total minutes and number of lines thrown out") && !counts_damaged("number of good rows")
+            !counts_damaged("ignore lines where the weight is no number, and junk lines")
+                && !counts_damaged("total minutes and number of lines thrown out")
+                && !counts_damaged("number of good rows")
         );
         assert!(is_spoken_of("some lines are no proper call: a field is missing"));
     }

@@ -137,7 +137,7 @@ pub fn decimals(text: &str) -> Option<i32> {
 
 /// Whether a goal asks to treat words as the same that differ in upper and lower case only.
 pub fn ignores_case(text: &str) -> bool {
-    if quotes_one_word_twice(text) {
+    if quotes_one_word_twice(text) || shows_spellings(text) {
         return true;
     }
     let text = text.to_lowercase();
@@ -152,6 +152,18 @@ fn quotes_one_word_twice(text: &str) -> bool {
     let quoted: Vec<&str> = text.split(['"', '“', '”', '\'', '‘', '’']).map(str::trim).collect();
     let same = |one: &str, other: &str| one != other && one.to_lowercase() == other.to_lowercase();
     quoted.iter().enumerate().any(|(i, one)| !one.is_empty() && quoted[i + 1..].iter().any(|other| same(one, other)))
+}
+
+/// Whether a text lists one word in several spellings, one of them in capitals: "DRAMA, Drama and drama are all one".
+fn shows_spellings(text: &str) -> bool {
+    const NEAR: usize = 3;
+    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).collect();
+    let is_loud = |word: &str| word.chars().all(char::is_uppercase);
+    let same = |one: &str, other: &str| one != other && one.to_lowercase() == other.to_lowercase();
+    words.iter().enumerate().any(|(i, one)| {
+        let mut near = words[i + 1..].iter().take(NEAR);
+        near.any(|other| same(one, other) && (is_loud(one) || is_loud(other)))
+    })
 }
 
 /// Whether a goal wants names in small letters.
@@ -402,6 +414,7 @@ mod tests {
             ("ignoring upper and lower case in the species", true, false),
             ("typed in different capitalisation, treat those as the same", true, false),
             ("typed carelessly, \"Sidamo\", \"SIDAMO \" and so on", true, false),
+            ("it was noted sloppily, so DRAMA, Drama and drama are all one genre", true, false),
             ("names in upper case", false, false),
             ("the capital of France", false, false),
             ("save it as one JSON object from the species to its height", false, true),

@@ -95,7 +95,7 @@ fn grammars_and_stop_strings_shape_the_text() {
     for schema in [schema.to_owned(), desk.file("schema.json", schema)] {
         let (code, text, stderr) = desk.run(&["generate", "--schema", &schema, "well?"], "");
         assert_eq!(code, 0, "{stderr}");
-        assert!(["{\"ok\":true}\n", "{\"ok\":false}\n"].contains(&text.as_str()), "{text}");
+        assert!(["{\"ok\": true}\n", "{\"ok\": false}\n"].contains(&text.as_str()), "{text}");
     }
     let grammar = desk.file("list.lark", "start: \"one two three\" /[ab]/");
     let (_, text, _) = desk.run(&["generate", "--grammar", &grammar, "count"], "");

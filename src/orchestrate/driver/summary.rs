@@ -79,9 +79,19 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
 /// Whether a report asks for what it was given, as models do that lost sight of it.
 fn asks_back(report: &str) -> bool {
     let report = report.to_lowercase();
-    ["please provide", "please share", "i cannot fulfill", "i can't fulfill", "i apologize", "let me know"]
-        .iter()
-        .any(|phrase| report.contains(phrase))
+    [
+        "please provide",
+        "please share",
+        "i cannot fulfill",
+        "i can't fulfill",
+        "i apologize",
+        "let me know",
+        "can't assist",
+        "cannot assist",
+        "i'm sorry",
+    ]
+    .iter()
+    .any(|phrase| report.contains(phrase))
 }
 
 /// Results that the person asked to be told and that a report does not have, each as a line: what is told is not left to

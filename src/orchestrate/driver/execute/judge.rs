@@ -53,7 +53,9 @@ impl<'a> Judge<'a> {
     /// it stands in no source.
     pub fn n_faults(&self, answer: &str, question: &str) -> usize {
         let is_cut = !answer.trim_end().ends_with(['.', '!', '?', '"', ')']);
-        let n_beside = usize::from(is_beside(answer, question)) + usize::from(counts_nothing(answer, question));
+        let n_beside = usize::from(is_beside(answer, question))
+            + usize::from(counts_nothing(answer, question))
+            + usize::from(says_nothing(answer, question));
         let of_question = ground::foreign(answer, question);
         let foreign = ground::foreign(answer, &self.documents);
         let n_foreign = foreign.iter().filter(|what| of_question.contains(what)).count();
@@ -150,6 +152,21 @@ fn is_beside(answer: &str, question: &str) -> bool {
     answer.split_whitespace().count() >= MIN_WORDS && asked.len() > 1 && stems(answer).is_disjoint(&asked)
 }
 
+/// Whether an answer to a question for somebody or something has no word but the question's: "Who looks after the
+/// volunteers?", "The person looks after the volunteers."
+fn says_nothing(answer: &str, question: &str) -> bool {
+    const ASKING: &[&str] = &["who", "whom", "what", "which", "where", "when"];
+    const NOBODY: &[&str] = &["person", "people", "somebody", "someone", "something", "thing", "they", "one"];
+    let asks = word::words(question).next().is_some_and(|first| ASKING.contains(&first.as_str()));
+    let asked: BTreeSet<String> = word::words(question).map(|word| word::stem(&word)).collect();
+    let is_old = |word: &String| {
+        asked.contains(&word::stem(word))
+            || NOBODY.contains(&word.as_str())
+            || ["the", "a", "an", "is", "are", "in", "it"].contains(&word.as_str())
+    };
+    asks && word::words(answer).all(|word| is_old(&word))
+}
+
 /// Whether two answers say the same: yes or no, and the same figures, or one of them where one says more than the other.
 fn agree(one: &str, other: &str) -> bool {
     let ((one, is_no), (other, is_other_no)) = (gist(one), gist(other));
@@ -171,6 +188,13 @@ fn gist(answer: &str) -> (Vec<String>, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_in_the_words_of_its_question_says_nothing() {
+        assert!(says_nothing("The person looks after the volunteers.", "Who looks after the volunteers?"));
+        assert!(!says_nothing("Ada looks after the volunteers.", "Who looks after the volunteers?"));
+        assert!(!says_nothing("The scores may be taken home.", "May the scores be taken home?"));
+    }
 
     #[test]
     fn answers_that_are_whole_and_grounded_and_agreed_on_win() {

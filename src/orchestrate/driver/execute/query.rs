@@ -19,6 +19,7 @@ use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::Step;
 use crate::orchestrate::word::{has, words};
 use crate::orchestrate::{clause, damage, demand, ground, survey};
+use crate::tool::format::Format;
 use crate::tool::query::{self, ColumnInfo, Database, Shape, TableInfo, quote};
 use crate::tool::table::ColumnType;
 use crate::tool::{Error, Output, Table, Value, table};
@@ -33,6 +34,7 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
     let is_saved = attempt.step.file().is_some();
     if let [table] = database.tables()
         && table.n_bad > 0
+        && !wants_rows(attempt)
         && damage::counts_damaged(&task)
     {
         return run(attempt, &database, &format!("SELECT COUNT(*) AS damaged FROM {};", quote(&table.bad_name())));
@@ -93,6 +95,12 @@ pub async fn query(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         rounded(&mut output.value, digits);
     }
     Ok(output)
+}
+
+/// Whether the step's file is one of rows.
+fn wants_rows(attempt: &Attempt<'_>) -> bool {
+    let form = attempt.step.file().map(|path| attempt.step.form_for(path));
+    matches!(form, Some(Format::Csv | Format::Tsv))
 }
 
 /// The damaged rows of the step's table, as they stand in its file, or all others, if the step is for nothing else: no
