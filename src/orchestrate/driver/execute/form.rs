@@ -10,7 +10,7 @@ use crate::orchestrate::amount::{self, Amount};
 use crate::orchestrate::clause;
 use crate::orchestrate::driver::mind::Call;
 use crate::tool::{Output, Value};
-use crate::types::{Grammar, Message};
+use crate::types::Message;
 
 /// Candidates of every amount: one greedy, the others warm.
 const N_CANDIDATES: usize = 4;
@@ -131,8 +131,7 @@ async fn candidates(attempt: &Attempt<'_>, messages: Vec<Message>, begun: &str) 
         step: Some(attempt.step.id),
         messages: messages.clone(),
         prefill: format!("```python\n{begun}"),
-        // A list would go on behind the end of its line.
-        grammar: Some(Grammar::Regex(r"[^\n\[{#]{1,4}[^\n]*\n?".into())),
+        grammar: None,
         sampling: attempt.sampling(candidate),
         stop: vec!["\n".into(), " #".into(), "```".into()],
         max_tokens: MAX_TOKENS,
