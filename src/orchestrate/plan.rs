@@ -23,6 +23,9 @@ pub const KINDS: &[(&str, &str)] = &[
     ("goal", "hands a large part of the work to a plan of its own"),
 ];
 
+/// The tool that replaces a text wherever it stands: its calls for several sources do not meet.
+pub const REPLACE: &str = "replace_text";
+
 /// Tools that no plan needs: files that stand in `from` are read, and results are saved, without a step.
 const UNPLANNED: &[&str] = &["write_file", "read_file"];
 
@@ -378,24 +381,23 @@ fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
 /// Lets the first step that speaks of what is changed do it, where a goal wants a text replaced and no step does; and drops
 /// those that would count, by a look at what is there afterwards, what that step tells.
 fn replace_once(steps: &mut Vec<Step>, goal: &str) {
-    const TOOL: &str = "replace_text";
     const CHANGED: &[&str] = &["chang", "replac", "swap", "substi", "exchan", "update", "correc"];
     const COUNTED: &[&str] = &["number", "total", "many", "count", "altogether", "sum"];
     let speaks_of_it =
         |step: &Step| word::words(&step.task).any(|word| CHANGED.iter().any(|stem| word.starts_with(stem)));
     let has_folder = |step: &Step| step.paths().next().is_some();
-    if !steps.iter().any(|step| step.tool == TOOL)
+    if !steps.iter().any(|step| step.tool == REPLACE)
         && replacement::is_wanted(goal)
         && let Some(first) = steps.first_mut().filter(|first| has_folder(first) && speaks_of_it(first))
     {
-        first.tool = TOOL.into();
+        first.tool = REPLACE.into();
         first.each = None;
     }
     let mut is_done = false;
     steps.retain(|step| {
         let counts = step.target == REPLY && word::words(&step.task).any(|word| COUNTED.contains(&word.as_str()));
         let is_told = is_done && counts && speaks_of_it(step);
-        is_done |= step.tool == TOOL;
+        is_done |= step.tool == REPLACE;
         !is_told
     });
 }
@@ -423,7 +425,7 @@ fn is_of_use(steps: &[Step]) -> Vec<bool> {
     let mut is_of_use = vec![false; steps.len()];
     for (k, step) in steps.iter().enumerate().rev() {
         let is_once_more = step.tool == "script" && steps[..k].iter().any(|earlier| earlier.file().is_some());
-        let acts = (writes_by_itself(&step.tool) || step.tool == "replace_text") && !is_once_more;
+        let acts = (writes_by_itself(&step.tool) || step.tool == REPLACE) && !is_once_more;
         let has_effect = step.target != LATER || acts || ["ask", "goal"].contains(&&*step.tool);
         let is_needed = || (k + 1..steps.len()).any(|next| is_of_use[next] && steps[next].needs().contains(&step.id));
         is_of_use[k] = has_effect || is_needed();
@@ -494,7 +496,7 @@ fn untold(steps: &[Step], brief: &Brief, goal: &str) -> Option<Step> {
     ];
     let told = clause::told(goal, &brief.outputs())?;
     let words: Vec<String> = word::words(&told).collect();
-    let is_figure = word::has(&words, FIGURES) || words.iter().any(|word| word.len() > 4 && word.ends_with("est"));
+    let is_figure = word::has(&words, FIGURES) || words.iter().any(|word| word::is_superlative(word));
     let of = steps.iter().rfind(|step| step.file().is_some())?;
     let is_of_rows = matches!(of.file().and_then(format::detect), Some(Format::Csv | Format::Tsv));
     let from = match of.tool.as_str() {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::word::{self, has, plain};
+use crate::tool::workspace::is_within;
 
 /// Verbs for it.
 const REPLACES: &[&str] = &["replace", "replaces", "replaced", "swap", "swapped", "substitute", "exchange"];
@@ -73,19 +74,14 @@ pub fn scope(goal: &str, existing: &[String]) -> Vec<String> {
         .collect();
     let mut scope = Vec::new();
     for place in places {
-        if !kept.iter().any(|kept| is_inside(kept, &place)) {
+        if !kept.iter().any(|kept| is_within(kept, &place)) {
             scope.push(place);
             continue;
         }
-        let is_meant = |path: &&String| is_inside(path, &place) && !kept.iter().any(|kept| is_inside(path, kept));
+        let is_meant = |path: &&String| is_within(path, &place) && !kept.iter().any(|kept| is_within(path, kept));
         scope.extend(existing.iter().filter(is_meant).take(MAX_FILES).cloned());
     }
     scope
-}
-
-/// Whether a path is that folder or file, or lies in it.
-pub fn is_inside(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The paths and the folders of files.

@@ -71,6 +71,11 @@ pub fn numbers(text: &str) -> Vec<f64> {
     parts.filter_map(|part| part.parse().ok()).collect()
 }
 
+/// Whether a word can be a superlative, as "highest" is.
+pub fn is_superlative(word: &str) -> bool {
+    word.len() > 4 && word.ends_with("est")
+}
+
 /// The beginning of a word, which its forms have in common.
 pub fn stem(word: &str) -> String {
     word.chars().take(STEM).collect()

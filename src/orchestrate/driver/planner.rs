@@ -196,7 +196,7 @@ fn menu<'a>(
         // What small models make of it by other tools is a list of the files as they are.
         excluded.extend(["list_files", "search_text", "script", "write", "calculate", "append_file"]);
     } else {
-        excluded.push("replace_text");
+        excluded.push(plan::REPLACE);
     }
     if found.has_damage && damage::is_spoken_of(goal) {
         // Loading a table sets its damaged rows aside; what small models write for that fails at the second rule.

@@ -10,7 +10,7 @@ use regex::{NoExpand, Regex, RegexBuilder};
 use serde_json::json;
 
 use super::call::{Arguments, existing_path, flag, schema, text, tool};
-use super::workspace::TEXT_LIMIT;
+use super::workspace::{TEXT_LIMIT, is_within};
 use super::{Change, Context, Effect, Error, Output, Spec, Table, Tool, Value};
 
 /// Places inside of longer words that a note names at most.
@@ -113,10 +113,7 @@ fn as_word(find: &str) -> String {
 fn files(context: &Context<'_>, path: &str, except: &str) -> Result<Vec<String>, Error> {
     let entry = context.workspace.metadata(path)?;
     let excepted: Vec<&str> = except.split(',').map(|path| path.trim().trim_end_matches('/')).collect();
-    let is_excepted = |file: &str| {
-        let mut excepted = excepted.iter().filter(|path| !path.is_empty());
-        excepted.any(|path| file.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-    };
+    let is_excepted = |file: &str| excepted.iter().any(|path| !path.is_empty() && is_within(file, path));
     let entries = if entry.is_folder { context.workspace.list(&entry.path, None)? } else { vec![entry] };
     let files = entries.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path);
     Ok(files.filter(|file| !is_excepted(file)).collect())

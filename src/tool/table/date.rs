@@ -118,7 +118,8 @@ pub const MONTHS: [&str; 12] = [
     "december",
 ];
 
-fn month(name: &str) -> Option<u8> {
+/// The number of a month, from 1, by its name or the first letters of it.
+pub fn month(name: &str) -> Option<u8> {
     let name = name.to_ascii_lowercase();
     let found =
         MONTHS.iter().position(|full| *full == name || full[..3] == name || name == "sept" && *full == "september")?;

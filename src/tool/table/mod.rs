@@ -17,7 +17,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
-pub use date::MONTHS;
+pub use date::{MONTHS, month};
 pub use json::is_list_of_objects;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};

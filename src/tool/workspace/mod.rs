@@ -30,7 +30,7 @@ pub use apply::Applied;
 pub use ignored::Ignored;
 pub use list::{Entry, LIST_LIMIT};
 pub use path::similar as similar_names;
-pub use policy::{Policy, Verdict};
+pub use policy::{Policy, Verdict, is_within};
 
 /// Largest file that [`Workspace::read_text`] takes whole, in bytes.
 pub const TEXT_LIMIT: u64 = 16 << 20;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Error;
-use crate::tool::table::MONTHS;
+use crate::tool::table::month;
 
 /// Characters that some system where the files may be taken does not allow in a name.
 const ILLEGAL: [char; 8] = ['<', '>', ':', '"', '|', '?', '*', '\\'];
@@ -166,13 +166,6 @@ fn words(stem: &str) -> BTreeSet<String> {
     words.insert(word);
     words.remove("");
     words.into_iter().map(|word| month(&word).map_or(word, |number| format!("{number:02}"))).collect()
-}
-
-/// The number of a month by its name or the first letters of it.
-fn month(word: &str) -> Option<usize> {
-    const LETTERS: usize = 3;
-    let is_meant = |name: &&str| *name == word || (word.len() == LETTERS && name.starts_with(word));
-    MONTHS.iter().position(is_meant).map(|at| at + 1)
 }
 
 /// Insertions, deletions, substitutions and swaps of neighbours between two strings (optimal string alignment).

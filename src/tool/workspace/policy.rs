@@ -63,7 +63,7 @@ impl Policy {
 }
 
 /// Whether `path` is `folder` or lies in it.
-fn is_within(path: &str, folder: &str) -> bool {
+pub fn is_within(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

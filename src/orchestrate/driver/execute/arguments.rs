@@ -10,6 +10,7 @@ use super::inputs::Input;
 use super::{Attempt, Miss};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::event::written;
+use crate::orchestrate::plan::REPLACE;
 use crate::orchestrate::prompt::Segment;
 use crate::orchestrate::word::{has, words};
 use crate::orchestrate::{clause, demand, replacement};
@@ -19,8 +20,6 @@ use crate::types::{Grammar, Role};
 
 /// Paths that an enumeration lists at most.
 const MAX_PATHS: usize = 200;
-/// The tool whose calls for several sources do not meet.
-const REPLACE: &str = "replace_text";
 /// Rounds of arguments for items whose call failed.
 const ROUNDS: usize = 2;
 /// Characters of inputs that the prompt shows.

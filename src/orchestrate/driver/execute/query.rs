@@ -17,7 +17,7 @@ use crate::orchestrate::limit::{self, Limit};
 use crate::orchestrate::machine::TRIES_PLANNED;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::Step;
-use crate::orchestrate::word::{has, words};
+use crate::orchestrate::word::{has, is_superlative, words};
 use crate::orchestrate::{clause, damage, demand, ground, survey};
 use crate::tool::format::Format;
 use crate::tool::query::{self, ColumnInfo, Database, Shape, TableInfo, quote};
@@ -356,10 +356,6 @@ struct Tried {
 /// Whether a step's words ask for the largest of several figures, or the smallest.
 fn speaks_of_extreme(task: &str) -> bool {
     words(task).any(|word| ["most", "least", "top", "maximum", "minimum"].contains(&&*word) || is_superlative(&word))
-}
-
-fn is_superlative(word: &str) -> bool {
-    word.len() > 4 && word.ends_with("est")
 }
 
 /// Whether a step's words can mean groups of rows.
