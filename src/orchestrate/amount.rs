@@ -222,16 +222,15 @@ pub fn with_rules(names: &[String], rules: &[String]) -> Vec<Amount> {
     let empty = |name: &String| Amount { name: name.clone(), rules: Vec::new(), from: Vec::new() };
     let mut amounts: Vec<Amount> = names.iter().map(empty).collect();
     for rule in rules.iter().filter(|rule| !is_rounding(rule) && !is_deadline(rule)) {
-        let said = stems(rule, |_| true);
-        let speaks_of = |name: &String, is_kept: fn(&str) -> bool| !stems(name, is_kept).is_disjoint(&said);
-        let last = |is_kept: fn(&str) -> bool| names.iter().rposition(|name| speaks_of(name, is_kept));
-        let Some(at) = last(is_own).or_else(|| last(is_common)) else { continue };
+        let Some(at) = subject(names, rule) else { continue };
         amounts[at].rules.push(rule.clone());
         if rule.contains(|c: char| c.is_ascii_digit()) || is_formula(rule) {
             // "added to the amount after the rebate": what is left of the first one.
             let is_of_rest = at > 0 && is_of_rest(rule);
-            let known = (0..at).filter(|&before| (before == 0 && is_of_rest) || speaks_of(&names[before], is_own));
-            amounts[at].from.extend(known);
+            let said = stems(rule, |_| true);
+            let is_known =
+                |before: usize| (before == 0 && is_of_rest) || !stems(&names[before], is_own).is_disjoint(&said);
+            amounts[at].from.extend((0..at).filter(|&before| is_known(before)));
         }
     }
     let factors: Vec<usize> =
@@ -244,6 +243,37 @@ pub fn with_rules(names: &[String], rules: &[String]) -> Vec<Amount> {
         amount.from.dedup();
     }
     amounts
+}
+
+/// The place of the amount that a rule is for: the last that it speaks of as of what it gives, and not of what that is a part
+/// of, as in "12 percent off the subtotal"; else one that is taken off, if it takes something off.
+fn subject(names: &[String], rule: &str) -> Option<usize> {
+    let last = |said: &BTreeSet<String>, is_kept: fn(&str) -> bool| {
+        names.iter().rposition(|name| !stems(name, is_kept).is_disjoint(said))
+    };
+    let reduces = || {
+        let is_off = word::words(rule).any(|word| ["off", "less", "deducted", "cheaper"].contains(&word.as_str()));
+        names.iter().rposition(|name| is_deduction(&plain_name(name))).filter(|_| is_off)
+    };
+    let (given, said) = (stems(&without_bases(rule), |_| true), stems(rule, |_| true));
+    last(&given, is_own).or_else(reduces).or_else(|| last(&said, is_own)).or_else(|| last(&said, is_common))
+}
+
+/// A name of several words as one of a variable.
+fn plain_name(name: &str) -> String {
+    word::words(name).collect::<Vec<_>>().join("_")
+}
+
+/// A rule without the words for what others are a part of, are added to or are taken from.
+fn without_bases(rule: &str) -> String {
+    const BEFORE: &[&str] = &["off", "of", "from", "on", "to", "after"];
+    const ARTICLES: &[&str] = &["the", "a", "an", "this", "that", "your", "their", "its"];
+    let words: Vec<String> = word::words(rule).collect();
+    let is_base = |i: usize| {
+        let article = usize::from(i > 0 && ARTICLES.contains(&words[i - 1].as_str()));
+        i > article && BEFORE.contains(&words[i - 1 - article].as_str())
+    };
+    (0..words.len()).filter(|&i| !is_base(i)).map(|i| words[i].as_str()).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a rule without a figure says how an amount is computed from others.
@@ -545,6 +575,11 @@ mod tests {
         let from: Vec<Vec<usize>> =
             with_rules(&names, &super::rules(text)).into_iter().map(|amount| amount.from).collect();
         assert_eq!(from, [vec![], vec![0], vec![], vec![1, 2], vec![1, 2, 3]], "what is used is no money");
+        let names = ["subtotal", "discount", "insurance", "total"].map(str::to_owned);
+        let text = "a) Whoever borrows for more than 400 EUR gets 12 percent off the subtotal.\nb) Insurance is 7 percent of what remains after the discount.";
+        let amounts = with_rules(&names, &super::rules(text));
+        let got: Vec<(usize, &[usize])> = amounts.iter().map(|of| (of.rules.len(), &of.from[..])).collect();
+        assert_eq!(got, [(0, &[][..]), (1, &[0]), (1, &[0, 1]), (0, &[0, 1, 2])], "what it is taken off has no rule");
         let names = ["subtotal", "discount"].map(str::to_owned);
         let last = with_rules(&names, &["A total of more than 9 gets another discount.".to_owned()]);
         assert_eq!(last[1].rules.len(), 1, "what many amounts are called decides last");

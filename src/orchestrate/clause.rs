@@ -264,7 +264,11 @@ fn starts(words: &[&str]) -> Vec<usize> {
         // "Visitors told us what they think" asks nothing.
         let is_report = i > 1 && ["told", "asked", "showed", "gave"].contains(&plain(words[i - 2]).as_str());
         let is_sought = || {
-            let seeks = SEEKING.contains(&plain(words[i - 1]).as_str());
+            // "In the folder you find what they wrote" asks nothing, "can you find" does.
+            let is_told = i > 1
+                && word_at(i - 2) == "you"
+                && !(i > 2 && ["can", "could", "would", "will"].contains(&&*word_at(i - 3)));
+            let seeks = SEEKING.contains(&plain(words[i - 1]).as_str()) && !is_told;
             seeks && ["how", "what", "when", "where", "whether", "why"].contains(&plain(words[i]).as_str())
         };
         // "What they wrote is in notes.", "When that is done, add it." ask nothing.
@@ -626,6 +630,7 @@ mod tests {
             ),
             ("What they wrote is in notes. When that's done, add it up. How it works is in a.md.", &[]),
             ("Choose the room which costs least. Tell me its name.", &[]),
+            ("In the folder notes you find what guests wrote to us, each in a file of its own.", &[]),
             ("Visitors told us what they think, one file each.", &[]),
             ("Could you add up the hours per site?", &[]),
             (

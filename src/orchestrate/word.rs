@@ -81,6 +81,67 @@ pub fn stem(word: &str) -> String {
     word.chars().take(STEM).collect()
 }
 
+/// Endings by which forms of one word differ.
+const ENDINGS: &[&str] = &["", "s", "es", "e", "ed", "d", "ing", "er", "ers", "en", "n", "led", "ling"];
+
+/// Whether two words in small letters are forms of one: "take" and "taken", "sing" and "singer".
+pub fn is_alike(one: &str, other: &str) -> bool {
+    const MIN_COMMON: usize = 3;
+    let n_common = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let is_ending = |word: &str| ENDINGS.contains(&word.chars().skip(n_common).collect::<String>().as_str());
+    one == other || (n_common >= MIN_COMMON && is_ending(one) && is_ending(other))
+}
+
+/// The words of a text that say what it is about, in lower case.
+pub fn content(text: &str) -> impl Iterator<Item = String> {
+    const EMPTY: &[&str] = &[
+        "the", "and", "or", "for", "with", "from", "that", "this", "these", "those", "are", "is", "was", "were", "be",
+        "been", "am", "it", "its", "we", "us", "our", "you", "your", "they", "them", "their", "he", "she", "his",
+        "her", "my", "me", "i", "a", "an", "of", "on", "in", "at", "to", "by", "as", "up", "so", "if", "do", "does",
+        "did", "can", "could", "may", "must", "should", "will", "would", "shall", "have", "has", "had", "what",
+        "which", "who", "whom", "whose", "when", "where", "whether", "why", "how", "much", "many", "not", "no", "any",
+        "anything", "anybody", "anyone", "all", "there", "here", "own", "also", "please", "first", "most", "least",
+        "than", "then", "into", "after", "one", "get", "need", "t", "s", "m", "d", "ll", "ve", "re",
+    ];
+    words(text).filter(|word| !EMPTY.contains(&word.as_str()))
+}
+
+/// Whether a word in small letters speaks of money.
+pub fn is_money(word: &str) -> bool {
+    const MONEY: &[&str] = &[
+        "cost",
+        "costs",
+        "pay",
+        "price",
+        "prices",
+        "fee",
+        "fees",
+        "charge",
+        "charges",
+        "allowance",
+        "dues",
+        "rent",
+        "deposit",
+        "rate",
+        "tariff",
+        "fare",
+        "toll",
+        "expensive",
+        "euro",
+        "euros",
+        "eur",
+        "dollars",
+        "usd",
+        "pounds",
+        "gbp",
+        "francs",
+        "chf",
+        "cents",
+        "pence",
+    ];
+    MONEY.contains(&word)
+}
+
 /// Whether one of `wanted` is among the words.
 pub fn has(words: &[String], wanted: &[&str]) -> bool {
     words.iter().any(|word| wanted.contains(&word.as_str()))

@@ -377,7 +377,8 @@ impl Place {
         if is_made || before[n_near..].windows(2).any(is_form) {
             return Some(Part::Output);
         }
-        if has_near(STANDS) && !has_near(ARRIVES) {
+        let stands = (n_near..before.len()).any(|k| STANDS.contains(&before[k].as_str()) && !self.describes(k));
+        if stands && !has_near(ARRIVES) {
             return Some(Part::Input);
         }
         self.nearest().or_else(|| {
@@ -388,6 +389,15 @@ impl Place {
                 (false, false) => None,
             }
         })
+    }
+
+    /// Whether the `k`-th word before the name says how something is, and not where: "save the lines that are fine in".
+    fn describes(&self, k: usize) -> bool {
+        let word = |k: usize| self.before.get(k).map_or("", String::as_str);
+        let is_relative = k > 0 && ["that", "which", "who"].contains(&word(k - 1));
+        let is_copula = ["is", "are", "was", "were"].contains(&word(k));
+        let is_place = |word: &str| PLACES.contains(&word) || STANDS.contains(&word) || ["all", "to"].contains(&word);
+        is_relative && is_copula && !is_place(word(k + 1))
     }
 
     /// What the nearest verb says: one that writes, of the whole sentence, or one that looks
@@ -590,6 +600,8 @@ mod tests {
         check("Clean it up by storing the good rows in p-clean.csv.", &["p.csv"], ">p-clean.csv");
         check("Please answer, in a.md and from b.txt alone: how long is it?", &["b.txt"], ">a.md <b.txt");
         check("Save one line per answer in round1_answers.txt.", &["round1.txt"], ">round1_answers.txt");
+        check("Save the lines that are fine in l_ok.csv, header included.", &["l.csv"], ">l_ok.csv");
+        check("Add up the costs that are in old.csv.", &["new.csv"], "<old.csv");
         check("Make from this a table in t.md please.", &["c.csv", "about.txt"], ">t.md");
         check("I'd like to have it in durations.json: an object.", &["consultations.csv"], ">durations.json");
         check("Store it under web/mug.html as plain text.", &[], ">web/mug.html");

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::call::all;
+use super::evidence::is_polar;
 use super::inputs::{Input, named};
 use super::judge::Judge;
 use super::{Attempt, Miss, passage, reduce};
@@ -117,6 +118,7 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
                 attempt,
                 documents,
                 questions[i],
+                &judge,
                 if is_focused { focused(questions[i]) } else { all_shown.clone() },
             )
         });
@@ -131,6 +133,10 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
         }
     }
     let best = |(mut found, question): (Vec<Found>, &&String)| {
+        // Where the model has no answer without fault, the documents may have one in so many words.
+        let is_open = found.iter().all(|found| judge.n_faults(&found.answer, question) > 0);
+        let quoted = if is_open { judge.quoted(question) } else { None };
+        found.extend(quoted.map(|answer| Found { file: String::new(), answer }));
         let answers: Vec<&str> = found.iter().map(|found| found.answer.as_str()).collect();
         judge.best(&answers, question).map(|best| found.swap_remove(best))
     };
@@ -308,20 +314,27 @@ fn bare(attempt: &Attempt<'_>, purpose: &'static str, messages: Vec<Message>) ->
     }
 }
 
-fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, shown: String) -> Call {
+fn question_call(attempt: &Attempt<'_>, documents: &[Input], question: &str, judge: &Judge<'_>, shown: String) -> Call {
     let names: Vec<&str> = documents.iter().map(|document| document.name.as_str()).collect();
+    let answer = if is_polar(question) {
+        json!({ "type": "string", "pattern": "^(Yes|No), [^\"\\\\\n]{2,255}$" })
+    } else {
+        json!({ "type": "string", "minLength": 1, "maxLength": 260 })
+    };
+    let hints: String =
+        judge.lookups(question).map(|lookup| format!("The documents say {}\n", lookup.hint())).collect();
     let schema = json!({
         "type": "object",
         "properties": {
             "reasoning": { "type": "string", "minLength": 20, "maxLength": 300 },
             "file": { "enum": names },
-            "answer": { "type": "string", "minLength": 1, "maxLength": 260 }
+            "answer": answer
         },
         "required": ["reasoning", "file", "answer"],
         "additionalProperties": false
     });
     let text = format!(
-        "{}The person's goal, for the context: {}\nQuestion: {question}\nGive as JSON: \"reasoning\", the passages that decide the question, quoted, and what follows from them step by step (one passage may refer to another); \"file\", the document that the answer stands in; \"answer\", one short, complete sentence that answers the question.",
+        "{}The person's goal, for the context: {}\n{hints}Question: {question}\nGive as JSON: \"reasoning\", the passages that decide the question, quoted, and what follows from them step by step (one passage may refer to another); \"file\", the document that the answer stands in; \"answer\", one short, complete sentence that answers the question.",
         attempt.failures(),
         attempt.journal.run().goal,
     );

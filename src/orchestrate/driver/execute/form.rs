@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use super::call::{Record, all};
-use super::program::AtHand;
+use super::program::{AtHand, Rows};
 use super::{Attempt, Miss};
 use crate::orchestrate::amount::{self, Amount};
 use crate::orchestrate::clause;
@@ -46,7 +46,8 @@ pub async fn fill(
         // The model's first token has the blank in it: after one it would go on with what follows blanks, a bare 0.
         code.push_str(&format!("# {}:\n{rules}{}{name} =", amount.name, hint(at_hand, amount, known)));
         let begun = format!("{}{code}", at_hand.code);
-        let slot = Slot { amount, name, known, values: &values };
+        let rows = at_hand.rows().filter(|rows| at == 0 && !rows.is_own(&amount.name));
+        let slot = Slot { amount, name, known, values: &values, rows };
         let (expression, value) = slot.settle(attempt, messages.clone(), begun).await?;
         values.push(value);
         code.push_str(&format!(" {expression}\n"));
@@ -82,6 +83,8 @@ struct Slot<'a> {
     /// Variables and values of the amounts before it.
     known: &'a [String],
     values: &'a [f64],
+    /// Where it is the first amount, the rows that it is computed from, if it is certain which these are.
+    rows: Option<Rows<'a>>,
 }
 
 impl Slot<'_> {
@@ -98,7 +101,8 @@ impl Slot<'_> {
         let mut fault = format!("`{name}` is not computed");
         let mut expressions = candidates(attempt, messages, &begun).await?;
         // Without a vote it wins only where all others have faults.
-        let by_words = amount::by_words(self.amount, self.known);
+        let of_rows = || self.rows.as_ref().filter(|_| self.amount.rules.is_empty()).map(Rows::product);
+        let by_words = amount::by_words(self.amount, self.known).or_else(of_rows);
         let is_new = |own: &String| !expressions.iter().any(|(other, _)| other == own);
         let by_words = by_words.filter(is_new);
         expressions.extend(by_words.map(|expression| (expression, 0)));
@@ -120,7 +124,8 @@ impl Slot<'_> {
     fn n_faults(&self, expression: &str, value: f64) -> usize {
         let most = amount::most(self.amount, self.values);
         let is_too_much = most.is_some_and(|most| value.abs() > most * 1.001);
-        amount::n_faults(self.amount, expression, self.known) + usize::from(is_too_much)
+        let n_left_out = self.rows.as_ref().map_or(0, |rows| rows.n_left_out(expression));
+        amount::n_faults(self.amount, expression, self.known) + usize::from(is_too_much) + n_left_out
     }
 }
 

@@ -6,6 +6,8 @@
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
+use super::evidence::{self, Evidence, NO, quantities};
+use super::lookup::{self, Lookup};
 use super::passage::{self, Passage};
 use crate::memory::rank;
 use crate::orchestrate::{demand, ground, word};
@@ -16,6 +18,8 @@ pub struct Judge<'a> {
     /// Each with the heading that it stands under.
     paragraphs: Vec<String>,
     passages: Vec<Passage<'a>>,
+    evidence: Evidence,
+    lookups: Vec<Lookup>,
     goal: &'a str,
 }
 
@@ -27,8 +31,22 @@ impl<'a> Judge<'a> {
             documents: whole,
             paragraphs: documents.iter().flat_map(|&(name, text)| paragraphs(name, text)).collect(),
             passages: passage::of(documents),
+            evidence: Evidence::of(documents),
+            lookups: lookup::of(documents, goal),
             goal,
         }
+    }
+
+    /// What rows hold for what the goal names, of those that a question asks for.
+    pub fn lookups(&self, question: &str) -> impl Iterator<Item = &Lookup> {
+        self.lookups.iter().filter(move |lookup| lookup.is_asked_by(question))
+    }
+
+    /// An answer in the documents' own words, if one stands there that has no fault.
+    pub fn quoted(&self, question: &str) -> Option<String> {
+        let of_row = || self.lookups(question).next().map(|lookup| format!("{}.", lookup.said()));
+        let is_good = |answer: &String| self.n_faults(answer, question) == 0;
+        of_row().or_else(|| self.evidence.answer(question)).filter(is_good)
     }
 
     /// The place of the answer with the fewest faults; among equals of the one that most agree with, and of those of the
@@ -38,8 +56,10 @@ impl<'a> Judge<'a> {
     /// other that have fewer faults.
     pub fn best(&self, answers: &[&str], question: &str) -> Option<usize> {
         const SETTLED: usize = 3;
-        let votes: Vec<usize> =
-            answers.iter().map(|answer| answers.iter().filter(|other| agree(other, answer)).count()).collect();
+        let votes: Vec<usize> = answers
+            .iter()
+            .map(|answer| answers.iter().filter(|other| agree(other, answer, question)).count())
+            .collect();
         let faults: Vec<usize> = answers.iter().map(|answer| self.n_faults(answer, question)).collect();
         let is_challenged = |i: usize| (0..answers.len()).any(|j| faults[j] < faults[i] && votes[j] > 1);
         let n_faults = |i: usize| {
@@ -60,12 +80,22 @@ impl<'a> Judge<'a> {
         let foreign = ground::foreign(answer, &self.documents);
         let n_foreign = foreign.iter().filter(|what| of_question.contains(what)).count();
         let is_misplaced = n_foreign == 0 && self.is_elsewhere(answer, question);
-        usize::from(is_cut) + 2 * n_beside + n_foreign + usize::from(is_misplaced)
+        let is_of_other_row = self.lookups(question).any(|lookup| lookup.is_missed(answer));
+        let (_, is_no) = gist(answer, question);
+        let is_contradicted = self.evidence.verdict(question).is_some_and(|(says_yes, _)| says_yes == is_no);
+        usize::from(is_cut)
+            + 2 * n_beside
+            + n_foreign
+            + usize::from(is_misplaced)
+            + 2 * usize::from(is_of_other_row)
+            + 2 * usize::from(is_contradicted)
     }
 
     /// Whether an answer seems to be taken from where something else is said.
     fn is_elsewhere(&self, answer: &str, question: &str) -> bool {
-        self.is_misplaced(answer, question) || self.is_beaten(answer, question)
+        self.is_misplaced(answer, question)
+            || self.evidence.is_outdone(answer, question)
+            || self.is_beaten(answer, question)
     }
 
     /// Whether another passage states a number of the same thing, as "21 days" for "45 days", and speaks clearly more of the
@@ -102,18 +132,6 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The numbers of a text with the word behind each, as they are compared.
-fn quantities(text: &str) -> Vec<(String, String)> {
-    let words: Vec<String> = word::words(text).collect();
-    let number = |word: &String| match demand::number(word) {
-        Some(number) => Some(number.to_string()),
-        None => word.chars().all(|c| c.is_ascii_digit()).then(|| word.clone()),
-    };
-    let is_unit = |word: &str| word.chars().count() > 2 && word.chars().all(char::is_alphabetic);
-    let pairs = words.windows(2).filter(|pair| is_unit(&pair[1]));
-    pairs.filter_map(|pair| Some((number(&pair[0])?, word::stem(pair[1].trim_end_matches('s'))))).collect()
-}
-
 fn paragraphs(name: &str, text: &str) -> Vec<String> {
     let mut heading = name;
     let mut found = Vec::new();
@@ -130,12 +148,15 @@ fn stems(text: &str) -> BTreeSet<String> {
     rank::words(text).iter().map(|word| word::stem(word)).collect()
 }
 
-/// Whether a question asks how many there are of something and the answer has no number, or one of something else.
+/// Whether a question asks how many there are of something, or for money, and the answer has no number, or one of something
+/// else.
 fn counts_nothing(answer: &str, question: &str) -> bool {
     /// Words after "how many" that say what is counted.
     const MAX_NAME: usize = 2;
     let asked: Vec<String> = word::words(question).collect();
-    let Some(at) = asked.windows(2).position(|pair| pair[0] == "how" && pair[1] == "many") else { return false };
+    let Some(at) = asked.windows(2).position(|pair| pair[0] == "how" && pair[1] == "many") else {
+        return evidence::asks_for_money(question) && !evidence::has_figure(answer);
+    };
     let of: Vec<String> = asked[at + 2..].iter().take(MAX_NAME).map(|word| word::stem(word)).collect();
     let said: Vec<String> = word::words(answer).collect();
     let is_number = |word: &String| demand::number(word).is_some() || word.starts_with(|c: char| c.is_ascii_digit());
@@ -167,22 +188,30 @@ fn says_nothing(answer: &str, question: &str) -> bool {
     asks && word::words(answer).all(|word| is_old(&word))
 }
 
-/// Whether two answers say the same: yes or no, and the same figures, or one of them where one says more than the other.
-fn agree(one: &str, other: &str) -> bool {
-    let ((one, is_no), (other, is_other_no)) = (gist(one), gist(other));
+/// Whether two answers to a question say the same: yes or no, and the same figures, or one of them where one says more than
+/// the other.
+fn agree(one: &str, other: &str, question: &str) -> bool {
+    let ((one, is_no), (other, is_other_no)) = (gist(one, question), gist(other, question));
     let share = one.iter().any(|number| other.contains(number));
     if one.is_empty() || other.is_empty() { one == other && is_no == is_other_no } else { share }
 }
 
-/// What an answer comes to: its numbers, and whether it says no.
-fn gist(answer: &str) -> (Vec<String>, bool) {
-    const NO: &[&str] = &["no", "not", "never", "forbidden", "cannot", "without"];
-    let words: Vec<String> = answer
-        .split(|c: char| !c.is_alphanumeric() && c != '.')
-        .map(|word| word.trim_matches('.').to_lowercase())
-        .collect();
-    let numbers = words.iter().filter(|word| word.chars().any(|c| c.is_ascii_digit())).cloned().collect();
-    (numbers, words.iter().any(|word| NO.contains(&word.as_str())))
+/// What an answer comes to: its numbers, and whether it says no. It says so where it begins by yes or no, or else in words
+/// that its question has not: "without asking" is no denial where the question is whether one can do without.
+fn gist(answer: &str, question: &str) -> (Vec<String>, bool) {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '.');
+        words.map(|word| word.trim_matches('.').to_lowercase()).filter(|word| !word.is_empty()).collect()
+    };
+    let (said, asked) = (words(answer), words(question));
+    let numbers = said.iter().filter(|word| word.chars().any(|c| c.is_ascii_digit())).cloned().collect();
+    let denies = |word: &String| NO.contains(&word.as_str()) && !asked.contains(word);
+    let is_no = match said.first().map(String::as_str) {
+        Some("yes") => false,
+        Some("no") => true,
+        _ => said.iter().any(denies),
+    };
+    (numbers, is_no)
 }
 
 #[cfg(test)]
@@ -213,6 +242,8 @@ mod tests {
             assert_eq!(judge.best(answers, question), Some(want), "{answers:?}");
         }
         assert_eq!(judge.best(&[], question), None);
+        let dogs = ["No, a dog cannot come without asking.", "A dog may come without asking.", "Yes, without asking."];
+        assert_eq!(judge.best(&dogs, "Can a dog come without asking?"), Some(1), "two say yes");
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! What a program finds at hand: lines that load the inputs of its step, with what they give, and what of the inputs the
 //! model reads by itself. Small models know how to compute, and fail at how a file is laid out.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::Value as Json;
 
 use super::inputs::Input;
@@ -95,6 +92,39 @@ pub struct AtHand {
     data: Vec<(String, Json)>,
     /// Tables and data by their names in the program, with the words by which they are used there.
     sources: Vec<(String, Vec<String>)>,
+    /// What the rows of tables get from elsewhere.
+    taken: Vec<relation::Taken>,
+    /// The rows of what the goal names, by the table that they are of.
+    narrowed: Vec<(String, String)>,
+    /// The columns of tables that hold numbers.
+    numeric: Vec<(String, Vec<String>)>,
+}
+
+/// Rows that have one number of their own and one that they get from what they point to, as hours and a rate.
+pub struct Rows<'a> {
+    /// The variable that holds them.
+    pub variable: &'a str,
+    own: &'a str,
+    taken: &'a str,
+}
+
+impl Rows<'_> {
+    /// Whether an amount is called as the number is that they have of their own: "hours" is no sum of money.
+    pub fn is_own(&self, amount: &str) -> bool {
+        let stems = |text: &str| word::words(text).map(|word| word::stem(&word)).collect::<Vec<_>>();
+        let own = stems(&self.own.replace('_', " "));
+        stems(amount).iter().any(|stem| own.contains(stem))
+    }
+
+    /// The sum over the rows of the one number times the other.
+    pub fn product(&self) -> String {
+        format!("sum(row[{:?}] * row[{:?}] for row in {})", self.own, self.taken, self.variable)
+    }
+
+    /// How many of these rows, their number and that from elsewhere an expression leaves out.
+    pub fn n_left_out(&self, expression: &str) -> usize {
+        [self.variable, self.own, self.taken].iter().filter(|what| !expression.contains(**what)).count()
+    }
 }
 
 impl AtHand {
@@ -130,12 +160,8 @@ impl AtHand {
         at_hand.shown.push_str(&attempt.shown(&texts, SHOWN));
         at_hand.code.insert_str(0, IMPORTS);
         at_hand.about = attempt.names();
-        for (table, loaded) in &tables {
-            at_hand.code.push_str(&relation::narrowed(&at_hand.about, table, loaded));
-        }
-        at_hand.code.push_str(&relation::pointed(&at_hand.data, &tables));
         at_hand.sources = sources(&at_hand.data, &tables);
-        at_hand.code.push_str(&relation::linked(tables)?);
+        at_hand.bring_together(tables)?;
         for (id, value) in attempt.results() {
             at_hand.write_down(&id, value);
         }
@@ -153,11 +179,41 @@ impl AtHand {
         if self.prose.is_empty() { "" } else { "# Its figures as constants:\n" }
     }
 
+    /// Adds the lines by which rows find what belongs to them.
+    fn bring_together(&mut self, tables: Vec<(String, Loaded)>) -> Result<(), Miss> {
+        for (table, loaded) in &tables {
+            self.numeric.push((table.clone(), loaded.peek().numeric_columns()));
+            for (variable, line) in relation::narrowed(&self.about, table, loaded) {
+                self.code.push_str(&line);
+                self.narrowed.push((table.clone(), variable));
+            }
+        }
+        let pointed = relation::pointed(&self.data, &tables);
+        for lines in [pointed, relation::linked(tables)?] {
+            self.code.push_str(&lines.code);
+            self.taken.extend(lines.taken);
+        }
+        Ok(())
+    }
+
     /// The columns that rows get from what they point to.
     pub fn taken(&self) -> Vec<&str> {
-        static TAKEN: LazyLock<Regex> =
-            LazyLock::new(|| Regex::new(r#"(?m)^ +row\["([^"]+)"\] = "#).expect("a constant expression"));
-        TAKEN.captures_iter(&self.code).filter_map(|found| found.get(1)).map(|name| name.as_str()).collect()
+        self.taken.iter().map(|taken| taken.column.as_str()).collect()
+    }
+
+    /// The rows that the step is about, where those of one table get one number from elsewhere.
+    pub fn rows(&self) -> Option<Rows<'_>> {
+        let mut numbers = self.taken.iter().filter(|taken| taken.is_number);
+        let (Some(taken), None) = (numbers.next(), numbers.next()) else { return None };
+        let mut narrowed = self.narrowed.iter().filter(|(table, _)| *table == taken.table);
+        let variable = match (narrowed.next(), narrowed.next()) {
+            (None, _) => &taken.table,
+            (Some((_, variable)), None) => variable,
+            _ => return None,
+        };
+        let (_, columns) = self.numeric.iter().find(|(table, _)| *table == taken.table)?;
+        let [own] = &columns[..] else { return None };
+        Some(Rows { variable, own, taken: &taken.column })
     }
 
     /// A name for an amount that means nothing else in the program.

@@ -250,8 +250,9 @@ fn naming_words(text: &str) -> BTreeSet<String> {
     words.map(|word| word.strip_suffix('s').map_or(word.clone(), str::to_owned)).collect()
 }
 
-/// The word that most documents speak of, of those that stand in several phrases, with the phrases that it stands in. A
-/// document that says several things has one phrase; what else it says counts too.
+/// The word that most documents speak of, of those that stand in several phrases, or in one where most documents by far
+/// speak of it, with the phrases that it stands in. A document that says several things has one phrase; what else it says
+/// counts too.
 fn shared_word(phrases: &[String], texts: &[&str]) -> Option<String> {
     let mut named: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for phrase in phrases {
@@ -262,14 +263,21 @@ fn shared_word(phrases: &[String], texts: &[&str]) -> Option<String> {
     let held: Vec<BTreeSet<String>> =
         phrases.iter().zip(texts).map(|(phrase, text)| naming_words(&format!("{phrase} {text}"))).collect();
     let n_held = |word: &String| held.iter().filter(|words| words.contains(word)).count();
-    let ranked =
-        named.iter().filter(|(_, phrases)| phrases.len() > 1).map(|(word, of)| ((n_held(word), of.len()), word));
-    let ranked: Vec<((usize, usize), &String)> = ranked.collect();
-    let most = ranked.iter().map(|(rank, _)| *rank).max()?;
-    let mut leaders = ranked.iter().filter(|(rank, _)| *rank == most).map(|(_, word)| *word);
-    let (word, None) = (leaders.next()?, leaders.next()) else { return None };
-    Some(format!("{word}: named by {} of {} ({}).", most.0, phrases.len(), named[word].join("; ")))
+    let ranked: Vec<(usize, usize, &String)> = named.iter().map(|(word, of)| (n_held(word), of.len(), word)).collect();
+    let leader = |n_phrases: usize| {
+        let mut ranked: Vec<_> = ranked.iter().filter(|(_, n_named, _)| *n_named >= n_phrases).collect();
+        ranked.sort_unstable_by_key(|(n_held, n_named, _)| std::cmp::Reverse((*n_held, *n_named)));
+        let (first, second) = (*ranked.first()?, ranked.get(1));
+        let is_far_ahead = first.0 >= MIN_HELD && second.is_none_or(|second| second.0 + 1 < first.0);
+        let is_ahead = second.is_none_or(|second| (second.0, second.1) < (first.0, first.1));
+        (is_ahead && (n_phrases > 1 || is_far_ahead)).then_some(first)
+    };
+    let &(n_held, _, word) = leader(2).or_else(|| leader(1))?;
+    Some(format!("{word}: named by {n_held} of {} ({}).", phrases.len(), named[word].join("; ")))
 }
+
+/// Documents that have to speak of a word that one phrase alone has.
+const MIN_HELD: usize = 3;
 
 fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question: &str) -> Call {
     let mind = &attempt.journal.run().mind;
@@ -400,6 +408,9 @@ mod tests {
         let texts = ["The gate's spring is broken.", "Broken glass.", "Gate, latch", "gate", "A torn seat; the gate."];
         let want = "gate: named by 4 of 5 (gate latch; gate).";
         assert_eq!(shared_word(&phrases, &texts).unwrap(), want, "what a text says besides counts");
+        let phrases = ["shower", "nothing", "lights out too early", "water"].map(str::to_owned);
+        let texts = ["A cold shower.", "The shower, again; thin soup.", "No light.", "The shower gave no water."];
+        assert_eq!(shared_word(&phrases, &texts).unwrap(), "shower: named by 3 of 4 (shower).");
         let input = |text: &str| Input { name: "a".into(), text: text.into() };
         let bodies = without_labels(&[input("Wait: 5 min\nNote: loud\n"), input("Wait: 9 min\nAll well: yes\n")]);
         assert_eq!(
