@@ -280,6 +280,19 @@ fn add_named_sources(step: &mut Step, brief: &Brief, goal: &str) {
     step.from.extend(forgotten);
 }
 
+/// Gives answers the texts that the goal names and that the planner forgot, where one file is all that it wants: a list of
+/// questions cannot be answered from itself.
+fn add_named_documents(step: &mut Step, brief: &Brief) {
+    let outputs = brief.outputs();
+    let is_only = step.each.is_none() && step.needs().is_empty() && outputs.len() < 2 && brief.folders.is_empty();
+    let named = || brief.named.iter().filter(|path| !outputs.contains(&path.as_str()));
+    let is_of_texts = || named().chain(&step.from).all(|path| !path.ends_with('/') && format::holds_text(path));
+    if step.tool == "answer" && is_only && is_of_texts() {
+        let forgotten: Vec<String> = named().filter(|path| !step.from.contains(path)).cloned().collect();
+        step.from.extend(forgotten);
+    }
+}
+
 /// Whether a step that is to write what it does not know yet has questions to answer instead: the goal asks some, and does
 /// not ask for prose.
 fn asks_documents(step: &Step, goal: &str) -> bool {
@@ -363,6 +376,7 @@ fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
         if step.tool == "answer" {
             step.from = whole_folder(&step.from, goal).unwrap_or_else(|| std::mem::take(&mut step.from));
         }
+        add_named_documents(step, brief);
         let mut seen = std::collections::BTreeSet::new();
         step.from.retain(|source| seen.insert(source.clone()));
     }
@@ -620,6 +634,16 @@ mod tests {
         assert_eq!(settled("script", "\"flats.csv\",\"total.txt\""), "script flats.csv total.txt");
         assert_eq!(settled("write", "\"flats.csv\""), "write flats.csv");
         assert_eq!(settled("query_table", "\"other.csv\""), "query_table other.csv");
+    }
+
+    #[test]
+    fn questions_are_not_answered_from_their_list_alone() {
+        let files = ["asked.txt", "guide.md", "other.md"].map(str::to_owned);
+        let goal = "Their questions are in asked.txt, all stands in guide.md. Write the replies to r.md.";
+        let brief = super::super::brief::read(goal, &files);
+        let text = r#"{"steps":[{"for":"r.md","do":"replies","tool":"answer","from":["asked.txt"]}]}"#;
+        let steps = settle(parse(text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal);
+        assert_eq!(steps[0].from, ["asked.txt", "guide.md"]);
     }
 
     #[test]

@@ -81,6 +81,15 @@ pub fn stem(word: &str) -> String {
     word.chars().take(STEM).collect()
 }
 
+/// The beginning of a word without the ending of a verb's form or a plural: "looked" and "looks" are one.
+pub fn root(word: &str) -> String {
+    const MIN_ROOT: usize = 3;
+    let bare = ["ing", "ers", "er", "ed", "es", "s", "e"]
+        .iter()
+        .find_map(|ending| word.strip_suffix(ending).filter(|root| root.chars().count() >= MIN_ROOT));
+    stem(bare.unwrap_or(word))
+}
+
 /// Endings by which forms of one word differ.
 const ENDINGS: &[&str] = &["", "s", "es", "e", "ed", "d", "ing", "er", "ers", "en", "n", "led", "ling"];
 

@@ -102,12 +102,11 @@ impl Evidence {
             |is_kept: &dyn Fn(&str) -> bool| self.speaking(question, is_kept).first().map_or(0.0, |(share, _)| *share);
         let is_less = |own: f64, other: f64| own > 0.0 && other >= MIN_SHARE && own + MARGIN < other;
         if asked(question) == Asked::Person {
-            let named = names(answer, question);
-            let names_own = |sentence: &str| named.iter().any(|name| sentence.contains(name.as_str()));
-            let names_other = |sentence: &str| !names_own(sentence) && !names_inside(sentence).is_empty();
-            let is_known = self.0.iter().any(|sentence| names_own(sentence));
-            let (own, other) = (share_of(&names_own), share_of(&names_other));
-            return is_known && other >= MIN_SHARE && own + MARGIN < other;
+            let own = own_words(answer, question);
+            let has_own = |sentence: &str| !own.is_empty() && own.iter().all(|word| has(sentence, word));
+            let names_other = |sentence: &str| !has_own(sentence) && !names_inside(sentence).is_empty();
+            let other = share_of(&names_other);
+            return other >= MIN_SHARE && share_of(&has_own) + MARGIN < other;
         }
         let known = quantities(question);
         quantities(answer).into_iter().filter(|own| !known.contains(own)).any(|(number, unit)| {
@@ -116,6 +115,21 @@ impl Evidence {
             };
             let own = share_of(&|sentence| states(sentence, true));
             is_less(own, share_of(&|sentence| states(sentence, false) && !states(sentence, true)))
+        })
+    }
+
+    /// Whether the sentence that speaks most of a question states a number of the answer, and none comes near it that states
+    /// another one of the same thing.
+    pub fn supports(&self, answer: &str, question: &str) -> bool {
+        quantities(answer).into_iter().any(|(number, unit)| {
+            let share = |is_own: bool| {
+                let states = |sentence: &str| {
+                    quantities(sentence).iter().any(|(other, of)| *of == unit && (*other == number) == is_own)
+                };
+                self.speaking(question, states).first().map_or(0.0, |(share, _)| *share)
+            };
+            let own = share(true);
+            own >= MIN_SHARE && share(false) + MARGIN < own
         })
     }
 
@@ -175,12 +189,14 @@ pub fn quantities(text: &str) -> Vec<(String, String)> {
     pairs.filter_map(|pair| Some((number(&pair[0])?, word::stem(pair[1].trim_end_matches('s'))))).collect()
 }
 
-/// The words of a text that are written as names and are not the question's.
-fn names(text: &str, question: &str) -> Vec<String> {
-    let asked: Vec<String> = word::words(question).collect();
-    let is_own = |name: &String| !asked.contains(&name.to_lowercase());
-    let capitals = text.split(|c: char| !c.is_alphanumeric()).filter(|word| is_name(word)).map(str::to_owned);
-    capitals.filter(is_own).collect()
+/// The words of an answer that are not its question's.
+fn own_words(answer: &str, question: &str) -> Vec<String> {
+    word::content(answer).filter(|word| !has(question, word)).collect()
+}
+
+/// Whether a text has a form of a word.
+fn has(text: &str, word: &str) -> bool {
+    word::words(text).any(|other| word::is_alike(&other, word))
 }
 
 /// The names inside a sentence: not the word that it begins with.
@@ -228,9 +244,11 @@ mod tests {
     fn a_number_or_a_person_from_another_sentence_is_outdone() {
         let text = "Those who signed up and cannot come must say so 60 days ahead.\n\nA singer who cannot be there tells the conductor at least **12 days** before the concert.\n\nThe head is Ines Okon. The volunteers are looked after by Marek Dufre, who also draws up the rota.";
         let evidence = evidence(text);
+        assert!(evidence.is_outdone("The head office looks after them.", "Who looks after the volunteers?"));
         let days = "How many days before a concert must I say so if I can't sing in it?";
         assert!(evidence.is_outdone("You must say so 60 days ahead.", days));
         assert!(!evidence.is_outdone("It is 12 days before.", days));
+        assert!(evidence.supports("It is 12 days before.", days) && !evidence.supports("60 days ahead", days));
         let who = "Who looks after the volunteers?";
         assert!(evidence.is_outdone("Ines Okon looks after the volunteers.", who));
         assert!(!evidence.is_outdone("Marek Dufre looks after them.", who));

@@ -93,9 +93,8 @@ impl<'a> Judge<'a> {
 
     /// Whether an answer seems to be taken from where something else is said.
     fn is_elsewhere(&self, answer: &str, question: &str) -> bool {
-        self.is_misplaced(answer, question)
-            || self.evidence.is_outdone(answer, question)
-            || self.is_beaten(answer, question)
+        let is_guessed = || self.is_misplaced(answer, question) || self.is_beaten(answer, question);
+        self.evidence.is_outdone(answer, question) || (!self.evidence.supports(answer, question) && is_guessed())
     }
 
     /// Whether another passage states a number of the same thing, as "21 days" for "45 days", and speaks clearly more of the

@@ -144,7 +144,7 @@ fn ranking(passages: &[Passage<'_>], question: &str) -> Vec<usize> {
 
 fn stems(text: &str) -> impl Iterator<Item = String> {
     let says = |word: &str| word.chars().count() > 2 || word.starts_with(|c: char| c.is_ascii_digit());
-    word::words(text).filter(move |word| says(word) && !COMMON.contains(&word.as_str())).map(|word| word::stem(&word))
+    word::words(text).filter(move |word| says(word) && !COMMON.contains(&word.as_str())).map(|word| word::root(&word))
 }
 
 #[cfg(test)]
