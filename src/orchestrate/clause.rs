@@ -403,13 +403,16 @@ fn names_any(text: &str, paths: &[&str]) -> bool {
     paths.iter().any(|path| names(text, path))
 }
 
-/// Whether a text names a file, or the folder of `folder/*`.
+/// Whether a text names a file, or the folder of `folder/*` and not another file in it.
 pub fn names(text: &str, path: &str) -> bool {
     let name = path.trim_end_matches("/*");
+    let is_folder = name.len() < path.len();
     text.match_indices(name).any(|(at, _)| {
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         let before = text[..at].chars().next_back().is_some_and(|c| is_part(c) || c == '/');
-        let after = text[at + name.len()..].chars().next().is_some_and(is_part);
+        let behind = &text[at + name.len()..];
+        let inside = if is_folder { behind.strip_prefix('/').unwrap_or(behind) } else { behind };
+        let after = inside.chars().next().is_some_and(is_part);
         !before && !after
     })
 }
@@ -449,9 +452,22 @@ fn begins(words: &[(usize, &str)], i: usize) -> bool {
     }
     let word = plain(words[i].1);
     let joins = |word: &str| ["and", "then", "also"].contains(&plain(word).as_str()) || word.ends_with([',', ':']);
+    // "…, and from you I'd like to hear"
+    if plain(before) == "and" && is_wish(&words[i..]) {
+        return true;
+    }
     // "keys: name, age" lists.
     let is_listed = words[i].1.ends_with(',');
     COMMANDS.contains(&word.as_str()) && joins(before) && !is_listed
+}
+
+/// Whether words begin with what somebody wants to be told.
+fn is_wish(words: &[(usize, &str)]) -> bool {
+    /// Words up to the end of the wish.
+    const MAX_WORDS: usize = 7;
+    let text: Vec<String> = words.iter().take(MAX_WORDS).map(|(_, word)| plain(word)).collect();
+    let begins = text.iter().any(|word| ["i", "we", "i'd", "we'd", "i’d", "we’d"].contains(&word.as_str()));
+    begins && WISHES.iter().any(|wish| text.join(" ").contains(wish))
 }
 
 /// Whether a blank line or an item of a list begins at the `i`-th word.
@@ -540,6 +556,9 @@ mod tests {
         let sent = "Keep the good lines in g.csv. Of those work out the mean and report it to me with their number.";
         let want = "Of those work out the mean report it to me with their number.";
         assert_eq!(told(sent, &["g.csv"]).as_deref(), Some(want));
+        let asked = "The good lines should go to g.csv, header included, and from you I'd like to hear the mean.";
+        assert_eq!(told(asked, &["g.csv"]).as_deref(), Some("from you I'd like to hear the mean."));
+        assert!(names("Save each in short/ as it is.", "short/*") && !names("Make short/all.md.", "short/*"));
         assert_eq!(told("What has to be met: room for 9, 3 beds. Put it into h.txt.", &["h.txt"]), None);
         assert_eq!(told("We need the bill of Ada. Save it as b.txt.", &["b.txt"]), None);
     }

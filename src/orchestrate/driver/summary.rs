@@ -17,6 +17,8 @@ use crate::types::{Finish, Message, Role, Sampling};
 const N_CANDIDATES: u64 = 3;
 /// Notes of tools that the answer repeats.
 const MAX_NOTES: usize = 6;
+/// What asks for the report.
+const REPORT: &str = "Report to the person now, in one to four plain sentences. Tell every number, name and fact that the goal asks to be told, exactly as the results have them, and which files were written. Invent nothing.";
 
 /// Writes the answer. Without a model to ask (a limit was reached), code says what was done and what not.
 pub async fn summarize(journal: &Journal, state: &State) {
@@ -44,11 +46,7 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
     let text = if state.steps.is_empty() {
         run.goal.clone()
     } else {
-        format!(
-            "{}{}Report to the person now, in one to four plain sentences. Tell every number, name and fact that the goal asks to be told, exactly as the results have them, and which files were written. Invent nothing.",
-            head(&run.goal),
-            results(state)
-        )
+        format!("{}{}{REPORT}", head(&run.goal), results(state))
     };
     let known = format!("{} {text}", run.goal);
     let is_checked = !state.steps.is_empty() && run.options.has(Mechanism::Grounding);
@@ -58,7 +56,8 @@ async fn written(journal: &Journal, state: &State) -> Result<String, mind::Error
         let (usage, said) = (reply.usage, without_lead(reply.text.trim()).to_owned());
         journal.emit(Event::ModelCalled { step: None, purpose: "summary".into(), usage, text: said.clone() });
         // A report that found no end is no report, nor is a copy of what it was to be made from.
-        let is_none = usize::from(reply.finish == Finish::Length || said.contains("[$") || asks_back(&said));
+        let is_copy = said.contains("[$") || repeats_task(&said);
+        let is_none = usize::from(reply.finish == Finish::Length || is_copy || asks_back(&said));
         let n_foreign = if is_checked { ground::foreign(&said, &known).len() + is_none } else { 0 };
         let untold = if is_checked { untold(&run.goal, state, &said) } else { Vec::new() };
         let is_perfect = n_foreign == 0 && untold.is_empty();
@@ -92,6 +91,11 @@ fn asks_back(report: &str) -> bool {
     ]
     .iter()
     .any(|phrase| report.contains(phrase))
+}
+
+/// Whether a report is the words that asked for it.
+fn repeats_task(report: &str) -> bool {
+    REPORT.split_inclusive(". ").any(|sentence| report.contains(sentence.trim()))
 }
 
 /// Results that the person asked to be told and that a report does not have, each as a line: what is told is not left to

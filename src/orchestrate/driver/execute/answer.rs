@@ -30,7 +30,7 @@ const FOCUS_TOKENS: usize = 220;
 /// Tokens of documents that are worth reading even where that takes long.
 const MIN_DOCUMENT_TOKENS: usize = 1200;
 /// How long reading documents may take before passages of them are chosen instead, in seconds.
-const READING_SECONDS: f64 = 30.0;
+const READING_SECONDS: f64 = 50.0;
 
 /// What the model says in the end; what it reasoned before is for itself.
 #[derive(Debug, Clone, Deserialize)]

@@ -57,8 +57,17 @@ pub fn asks_for_money(question: &str) -> bool {
     asked(question) == Asked::Figure && word::words(question).any(|word| word::is_money(&word))
 }
 
-/// The sentences of documents.
-pub struct Evidence(Vec<String>);
+/// The sentences of documents, each with the place of its document.
+pub struct Evidence(Vec<(usize, String)>);
+
+/// A question, with the document that is about what it calls "it", if that is known.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// Its words.
+    pub text: &'a str,
+    /// The place of that document.
+    pub home: Option<usize>,
+}
 
 impl Evidence {
     /// Of documents, names and texts; headings and tables have none.
@@ -67,24 +76,27 @@ impl Evidence {
             let is_prose = |line: &&str| !line.trim_start().starts_with(['#', '|']);
             text.lines().map(|line| if is_prose(&line) { format!("{line}\n") } else { "\n".to_owned() }).collect()
         };
-        let texts: Vec<String> = documents.iter().map(|(_, text)| prose(text)).collect();
-        let sentences = texts.iter().flat_map(|text| word::sentences(text));
         let shown = |words: Vec<&str>| {
             let n_marks = words.iter().take_while(|word| word::is_marker(word)).count();
             words[n_marks..].join(" ").replace("**", "")
         };
-        Self(sentences.map(shown).filter(|sentence| !sentence.is_empty()).collect())
+        let of_document = |(at, (_, text)): (usize, &(&str, &str))| -> Vec<(usize, String)> {
+            let text = prose(text);
+            let sentences = word::sentences(&text).into_iter().map(shown);
+            sentences.filter(|sentence| !sentence.is_empty()).map(|sentence| (at, sentence)).collect()
+        };
+        Self(documents.iter().enumerate().flat_map(of_document).collect())
     }
 
     /// Whether the documents say yes to a question, with the sentence that does; `None` if no sentence speaks of nearly all
     /// of it, or some say yes and others no.
-    pub fn verdict(&self, question: &str) -> Option<(bool, &str)> {
-        if !is_polar(question) {
+    pub fn verdict(&self, question: Question<'_>) -> Option<(bool, &str)> {
+        if !is_polar(question.text) {
             return None;
         }
         let denials =
             |text: &str| -> Vec<String> { word::words(text).filter(|word| NO.contains(&word.as_str())).collect() };
-        let asked = denials(question);
+        let asked = denials(question.text);
         // "without asking" has to stand in both, or the sentence is about another case.
         let is_of_case = |sentence: &str| asked.iter().all(|word| denials(sentence).contains(word));
         let speaking = self.speaking(question, |sentence| is_of_case(sentence));
@@ -95,52 +107,65 @@ impl Evidence {
         leading.all(|other| says_yes(other) == says_yes(first)).then(|| (says_yes(first), first))
     }
 
-    /// Whether the documents speak clearly more of the question where they state another number of the same thing, or name
-    /// somebody else.
-    pub fn is_outdone(&self, answer: &str, question: &str) -> bool {
-        let share_of =
-            |is_kept: &dyn Fn(&str) -> bool| self.speaking(question, is_kept).first().map_or(0.0, |(share, _)| *share);
-        let is_less = |own: f64, other: f64| own > 0.0 && other >= MIN_SHARE && own + MARGIN < other;
-        if asked(question) == Asked::Person {
-            let own = own_words(answer, question);
-            let has_own = |sentence: &str| !own.is_empty() && own.iter().all(|word| has(sentence, word));
-            let names_other = |sentence: &str| !has_own(sentence) && !names_inside(sentence).is_empty();
-            let other = share_of(&names_other);
-            return other >= MIN_SHARE && share_of(&has_own) + MARGIN < other;
+    /// Whether the documents speak clearly more of the question where they state another number of the same thing, name
+    /// somebody else, or say something else.
+    pub fn is_outdone(&self, answer: &str, question: Question<'_>) -> bool {
+        let share_of = |is_kept: &dyn Fn(&str) -> bool| self.share(question, is_kept);
+        let own = own_words(answer, question.text);
+        let has_own = |sentence: &str| !own.is_empty() && own.iter().all(|word| has(sentence, word));
+        match asked(question.text) {
+            Asked::Verdict => false,
+            Asked::Person => {
+                let other = share_of(&|sentence| !has_own(sentence) && !names_inside(sentence).is_empty());
+                other >= MIN_SHARE && share_of(&has_own) + MARGIN < other
+            }
+            Asked::Other => {
+                let (own, other) = (share_of(&has_own), share_of(&|sentence| !has_own(sentence)));
+                own > 0.0 && other >= MIN_SHARE_OF_PROSE && own + MARGIN < other
+            }
+            Asked::Figure => {
+                let known = quantities(question.text);
+                let mut stated = quantities(answer).into_iter().filter(|own| !known.contains(own));
+                stated.any(|quantity| {
+                    let (own, other) = self.shares(question, &quantity);
+                    own > 0.0 && other >= MIN_SHARE && own + MARGIN < other
+                })
+            }
         }
-        let known = quantities(question);
-        quantities(answer).into_iter().filter(|own| !known.contains(own)).any(|(number, unit)| {
-            let states = |sentence: &str, is_own: bool| {
-                quantities(sentence).iter().any(|(other, of)| *of == unit && (*other == number) == is_own)
-            };
-            let own = share_of(&|sentence| states(sentence, true));
-            is_less(own, share_of(&|sentence| states(sentence, false) && !states(sentence, true)))
-        })
     }
 
     /// Whether the sentence that speaks most of a question states a number of the answer, and none comes near it that states
     /// another one of the same thing.
-    pub fn supports(&self, answer: &str, question: &str) -> bool {
-        quantities(answer).into_iter().any(|(number, unit)| {
-            let share = |is_own: bool| {
-                let states = |sentence: &str| {
-                    quantities(sentence).iter().any(|(other, of)| *of == unit && (*other == number) == is_own)
-                };
-                self.speaking(question, states).first().map_or(0.0, |(share, _)| *share)
-            };
-            let own = share(true);
-            own >= MIN_SHARE && share(false) + MARGIN < own
+    pub fn supports(&self, answer: &str, question: Question<'_>) -> bool {
+        quantities(answer).iter().any(|quantity| {
+            let (own, other) = self.shares(question, quantity);
+            own >= MIN_SHARE && other + MARGIN < own
         })
     }
 
+    /// How much of a question the sentences have that state a quantity, and those that state another one of its unit alone.
+    fn shares(&self, question: Question<'_>, (number, unit): &(String, String)) -> (f64, f64) {
+        let states = |sentence: &str, is_own: bool| {
+            quantities(sentence).iter().any(|(other, of)| of == unit && (other == number) == is_own)
+        };
+        let own = self.share(question, &|sentence| states(sentence, true));
+        (own, self.share(question, &|sentence| states(sentence, false) && !states(sentence, true)))
+    }
+
+    /// The most that a sentence has of a question's words.
+    fn share(&self, question: Question<'_>, is_kept: &dyn Fn(&str) -> bool) -> f64 {
+        self.speaking(question, is_kept).first().map_or(0.0, |(share, _)| *share)
+    }
+
     /// The sentence that answers a question, as far as its words tell.
-    pub fn answer(&self, question: &str) -> Option<String> {
+    pub fn answer(&self, question: Question<'_>) -> Option<String> {
+        let text = question.text;
         let figure = |sentence: &str| {
             let is_asked = |(_, unit): &(String, String)| {
-                word::words(question).any(|word| word::stem(word.trim_end_matches('s')) == *unit)
+                word::words(text).any(|word| word::stem(word.trim_end_matches('s')) == *unit)
             };
             let has_money = || word::words(sentence).any(|word| word::is_money(&word));
-            if asks_for_money(question) {
+            if asks_for_money(text) {
                 has_money() && sentence.contains(|c: char| c.is_ascii_digit())
             } else {
                 quantities(sentence).iter().any(is_asked)
@@ -150,7 +175,7 @@ impl Evidence {
             let first = self.speaking(question, is_kept).into_iter().next();
             first.filter(|(share, _)| *share >= least).map(|(_, sentence)| sentence.to_owned())
         };
-        let found = match asked(question) {
+        let found = match asked(text) {
             Asked::Verdict => self
                 .verdict(question)
                 .map(|(says_yes, sentence)| format!("{}. {sentence}", if says_yes { "Yes" } else { "No" })),
@@ -161,20 +186,41 @@ impl Evidence {
         found.filter(|answer| answer.chars().count() <= MAX_QUOTED)
     }
 
-    /// The sentences that have any of the question's words, with the share that they have, most first and then shortest.
-    fn speaking(&self, question: &str, is_kept: impl Fn(&str) -> bool) -> Vec<(f64, &str)> {
-        let asked: Vec<String> = word::content(question).collect();
+    /// The sentences that have any of the question's words, with the share that they have, most first and then shortest. What
+    /// is said in the document about what the question calls "it" counts more there, if it speaks of the question at all.
+    fn speaking(&self, question: Question<'_>, is_kept: impl Fn(&str) -> bool) -> Vec<(f64, &str)> {
+        /// What of it counts that is said where something else is spoken of.
+        const ELSEWHERE: f64 = 0.3;
+        /// Share of the words that a sentence at home has to have.
+        const MIN_AT_HOME: f64 = 0.5;
+        let asked: Vec<String> = word::content(question.text).collect();
         let share = |sentence: &str| {
             let said: Vec<String> = word::words(sentence).collect();
             let is_said = |word: &&String| said.iter().any(|other| word::is_alike(other, word));
             asked.iter().filter(is_said).count() as f64 / asked.len().max(1) as f64
         };
-        let kept = self.0.iter().map(String::as_str).filter(|sentence| is_kept(sentence));
-        let mut found: Vec<(f64, &str)> = kept.map(|sentence| (share(sentence), sentence)).collect();
+        let shares: Vec<f64> = self.0.iter().map(|(_, sentence)| share(sentence)).collect();
+        let is_home = |at: usize| question.home == Some(at);
+        let figures = |sentence: &str| !quantities(sentence).is_empty();
+        let speaks = |((at, sentence), share): (&(usize, String), &f64)| {
+            is_home(*at) && *share >= MIN_AT_HOME && figures(sentence)
+        };
+        let has_home = self.0.iter().zip(&shares).any(speaks);
+        let mut found: Vec<(f64, &str)> = Vec::new();
+        for ((at, sentence), share) in self.0.iter().zip(&shares).filter(|((_, sentence), _)| is_kept(sentence)) {
+            let weight = if has_home && !is_home(*at) { ELSEWHERE } else { 1.0 };
+            found.push((share * weight, sentence));
+        }
         found.retain(|(share, _)| *share > 0.0);
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.len().cmp(&b.1.len())));
         found
     }
+}
+
+/// Whether a question calls what it is about "it" or the like.
+pub fn refers(question: &str) -> bool {
+    const BACK: &[&str] = &["it", "this", "that", "them", "there", "these", "those"];
+    word::words(question).any(|word| BACK.contains(&word.as_str()))
 }
 
 /// The numbers of a text with the word behind each, as they are compared.
@@ -229,11 +275,15 @@ mod tests {
         Evidence::of(&[("a.md", text)])
     }
 
+    fn plain(text: &str) -> Question<'_> {
+        Question { text, home: None }
+    }
+
     #[test]
     fn sentences_say_yes_or_no_to_a_question() {
         let dogs = "## Dogs\nA dog may come along to any pitch without telling us beforehand, as long as it stays on a lead.\n\n## Scores\nThe old parts may not be taken home.";
         let evidence = evidence(dogs);
-        let verdict = |question: &str| evidence.verdict(question).map(|(says_yes, _)| says_yes);
+        let verdict = |question: &str| evidence.verdict(plain(question)).map(|(says_yes, _)| says_yes);
         assert_eq!(verdict("Can our dog come along without telling them beforehand?"), Some(true));
         assert_eq!(verdict("Whether I can take the old parts home?"), Some(false));
         assert_eq!(verdict("Can the cat come along?"), None);
@@ -244,12 +294,12 @@ mod tests {
     fn a_number_or_a_person_from_another_sentence_is_outdone() {
         let text = "Those who signed up and cannot come must say so 60 days ahead.\n\nA singer who cannot be there tells the conductor at least **12 days** before the concert.\n\nThe head is Ines Okon. The volunteers are looked after by Marek Dufre, who also draws up the rota.";
         let evidence = evidence(text);
-        assert!(evidence.is_outdone("The head office looks after them.", "Who looks after the volunteers?"));
-        let days = "How many days before a concert must I say so if I can't sing in it?";
+        assert!(evidence.is_outdone("The head office looks after them.", plain("Who looks after the volunteers?")));
+        let days = plain("How many days before a concert must I say so if I can't sing in it?");
         assert!(evidence.is_outdone("You must say so 60 days ahead.", days));
         assert!(!evidence.is_outdone("It is 12 days before.", days));
         assert!(evidence.supports("It is 12 days before.", days) && !evidence.supports("60 days ahead", days));
-        let who = "Who looks after the volunteers?";
+        let who = plain("Who looks after the volunteers?");
         assert!(evidence.is_outdone("Ines Okon looks after the volunteers.", who));
         assert!(!evidence.is_outdone("Marek Dufre looks after them.", who));
         assert_eq!(
@@ -257,7 +307,24 @@ mod tests {
             Some("The volunteers are looked after by Marek Dufre, who also draws up the rota.")
         );
         assert!(evidence.answer(days).unwrap().contains("12 days"));
-        assert_eq!(evidence.answer("Where is the key to the cellar?"), None);
+        assert_eq!(evidence.answer(plain("Where is the key to the cellar?")), None);
+    }
+
+    #[test]
+    fn what_it_is_about_is_said_where_it_is_spoken_of() {
+        let rooms = "Book at least **12 days** before the party.";
+        let laundry = "The drying room is booked at least 6 days in advance.";
+        let evidence = Evidence::of(&[("rooms.md", rooms), ("laundry.md", laundry)]);
+        let text = "How many days in advance do I have to book it?";
+        let (at_home, anywhere) = (Question { text, home: Some(0) }, plain(text));
+        assert!(evidence.is_outdone("At least 6 days in advance.", at_home));
+        assert!(evidence.supports("It is 12 days.", at_home) && !evidence.supports("It is 12 days.", anywhere));
+        assert!(evidence.answer(at_home).unwrap().contains("12 days") && refers(text) && !refers("Who pays?"));
+        let things = "As for things left behind, the service counts the chairs.\n\nThings that visitors leave behind are kept in the green cabinet.";
+        let evidence = Evidence::of(&[("a.md", things)]);
+        let place = plain("Where are things kept that visitors leave behind?");
+        assert!(evidence.is_outdone("The service counts the chairs.", place));
+        assert!(!evidence.is_outdone("In the green cabinet.", place) && !evidence.is_outdone("In the cellar.", place));
     }
 
     #[test]

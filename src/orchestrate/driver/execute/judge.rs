@@ -6,7 +6,7 @@
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
-use super::evidence::{self, Evidence, NO, quantities};
+use super::evidence::{self, Evidence, NO, Question, quantities};
 use super::lookup::{self, Lookup};
 use super::passage::{self, Passage};
 use crate::memory::rank;
@@ -42,11 +42,18 @@ impl<'a> Judge<'a> {
         self.lookups.iter().filter(move |lookup| lookup.is_asked_by(question))
     }
 
+    /// A question with the document that is about what it calls "it": the one with the row of what the goal names.
+    fn asked<'q>(&self, question: &'q str) -> Question<'q> {
+        let mut homes = self.lookups.iter().map(|lookup| lookup.document);
+        let home = homes.next().filter(|home| evidence::refers(question) && homes.all(|other| other == *home));
+        Question { text: question, home }
+    }
+
     /// An answer in the documents' own words, if one stands there that has no fault.
     pub fn quoted(&self, question: &str) -> Option<String> {
         let of_row = || self.lookups(question).next().map(|lookup| format!("{}.", lookup.said()));
         let is_good = |answer: &String| self.n_faults(answer, question) == 0;
-        of_row().or_else(|| self.evidence.answer(question)).filter(is_good)
+        of_row().or_else(|| self.evidence.answer(self.asked(question))).filter(is_good)
     }
 
     /// The place of the answer with the fewest faults; among equals of the one that most agree with, and of those of the
@@ -82,7 +89,8 @@ impl<'a> Judge<'a> {
         let is_misplaced = n_foreign == 0 && self.is_elsewhere(answer, question);
         let is_of_other_row = self.lookups(question).any(|lookup| lookup.is_missed(answer));
         let (_, is_no) = gist(answer, question);
-        let is_contradicted = self.evidence.verdict(question).is_some_and(|(says_yes, _)| says_yes == is_no);
+        let is_contradicted =
+            self.evidence.verdict(self.asked(question)).is_some_and(|(says_yes, _)| says_yes == is_no);
         usize::from(is_cut)
             + 2 * n_beside
             + n_foreign
@@ -94,7 +102,8 @@ impl<'a> Judge<'a> {
     /// Whether an answer seems to be taken from where something else is said.
     fn is_elsewhere(&self, answer: &str, question: &str) -> bool {
         let is_guessed = || self.is_misplaced(answer, question) || self.is_beaten(answer, question);
-        self.evidence.is_outdone(answer, question) || (!self.evidence.supports(answer, question) && is_guessed())
+        let asked = self.asked(question);
+        self.evidence.is_outdone(answer, asked) || (!self.evidence.supports(answer, asked) && is_guessed())
     }
 
     /// Whether another passage states a number of the same thing, as "21 days" for "45 days", and speaks clearly more of the

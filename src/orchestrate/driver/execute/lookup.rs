@@ -15,6 +15,8 @@ const SHORT: usize = 2;
 /// A row that holds for what the goal names, found by way of another line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
+    /// The place of the document that the row stands in.
+    pub document: usize,
     /// The line that says where it belongs.
     pub by: String,
     /// What the row is found by.
@@ -37,6 +39,7 @@ struct Row<'a> {
 /// Rows that stand together.
 #[derive(Debug, Default)]
 struct Block<'a> {
+    document: usize,
     head: Vec<&'a str>,
     rows: Vec<Row<'a>>,
 }
@@ -80,7 +83,7 @@ impl Lookup {
 /// to different rows of a block, those lead that stand in fewest lines.
 pub fn of(documents: &[(&str, &str)], goal: &str) -> Vec<Lookup> {
     let lines: Vec<&str> = documents.iter().flat_map(|(_, text)| text.lines()).map(str::trim).collect();
-    let blocks: Vec<Block<'_>> = documents.iter().flat_map(|(_, text)| blocks(text)).collect();
+    let blocks: Vec<Block<'_>> = documents.iter().enumerate().flat_map(|(at, (_, text))| blocks(at, text)).collect();
     let words: BTreeSet<String> = word::content(goal).filter(|word| word.chars().count() > 2).collect();
     let holds = |line: &str, word: &String| word::words(line).any(|other| word::is_alike(&other, word));
     let ways: Vec<(&str, f64)> = lines
@@ -113,6 +116,7 @@ impl Block<'_> {
         let value = |row: &Row<'_>| row.cells[1..].join(", ");
         let others = (0..self.rows.len()).filter(|&other| other != at).map(|other| value(&self.rows[other]));
         Some(Lookup {
+            document: self.document,
             by: by.trim_start_matches(['-', '*', '•', ' ']).to_owned(),
             key: self.rows[at].cells[0].to_owned(),
             title: self.head.get(1..).unwrap_or_default().join(", "),
@@ -166,8 +170,9 @@ fn bare(cell: &str) -> &str {
 }
 
 /// The blocks of at least two rows of a text.
-fn blocks(text: &str) -> Vec<Block<'_>> {
-    let mut blocks = vec![Block::default()];
+fn blocks(document: usize, text: &str) -> Vec<Block<'_>> {
+    let new = || Block { document, ..Block::default() };
+    let mut blocks = vec![new()];
     for line in text.lines().map(str::trim) {
         let is_rule = line.starts_with('|') && line.chars().all(|c| "|-: ".contains(c));
         let last = blocks.last_mut().expect("there is always a block");
@@ -175,7 +180,7 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
             // What stands above the rule is the head.
             _ if is_rule => last.head = last.rows.pop().map(|row| row.cells).unwrap_or_default(),
             Some(cells) => last.rows.push(Row { line, cells }),
-            None => blocks.push(Block::default()),
+            None => blocks.push(new()),
         }
     }
     blocks.retain(|block| block.rows.len() > 1);

@@ -59,6 +59,7 @@ async fn once(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         let mut faults = demand.faults(&text);
         faults.extend(content.faults(&text));
         faults.extend(odd(&text, &files));
+        faults.extend(scanty(&text, &attempt.step.task));
         faults.extend(written.iter().find_map(|input| repeats(&text, &input.text)));
         if let Some(path) = attempt.step.file() {
             faults.extend(attempt.faults(path, &text));
@@ -103,6 +104,29 @@ fn demanded(attempt: &Attempt<'_>, inputs: &[Input]) -> Demand {
         demand.take_counts(demand::of_whole(&words));
     }
     demand
+}
+
+/// What is demanded of the text of an item: by the step's task, else by the goal's words about the folder.
+fn demanded_of_each(attempt: &Attempt<'_>) -> Demand {
+    let (goal, target) = (&attempt.journal.run().goal, &attempt.step.target);
+    let mut demand = demand::read(&attempt.step.task, "", &[]);
+    if !demand.has_counts()
+        && target.ends_with("/*")
+        && let Some(words) = clause::of_file_alone(goal, target, &attempt.brief().outputs())
+    {
+        demand.take_counts(demand::read(&words, "", &[]));
+    }
+    demand
+}
+
+/// What is wrong with a verse that has a line of next to nothing.
+fn scanty(text: &str, asked: &str) -> Option<String> {
+    const VERSES: &[&str] = &["poem", "song", "rhyme", "verse", "verses", "ballad", "lullaby", "shanty", "limerick"];
+    const MIN_WORDS: usize = 3;
+    let is_verse = word::words(asked).any(|word| VERSES.contains(&word.as_str()));
+    let is_scanty = |line: &str| !line.trim().is_empty() && line.split_whitespace().count() < MIN_WORDS;
+    (is_verse && text.lines().count() > 2 && text.lines().any(is_scanty))
+        .then(|| "it has a line of fewer than three words".into())
 }
 
 /// What no text of a file should be: talk about the files of the goal, a string of hashtags, the same again and again.
@@ -178,7 +202,7 @@ const ROUNDS: u64 = 3;
 /// are written again, together and warmer; the one with the fewest is kept. Items that get none are set aside and named;
 /// those whose file an earlier round has written are left as they are.
 async fn each(attempt: &Attempt<'_>, mut items: Vec<Input>) -> Result<Output, Miss> {
-    let demand = demand::read(&attempt.step.task, "", &[]);
+    let demand = demanded_of_each(attempt);
     let is_open =
         |item: &Input| attempt.step.file_of_item(&item.name).is_none_or(|path| !attempt.state.written.contains(&path));
     if items.iter().any(is_open) {
@@ -303,6 +327,12 @@ fn without_blanks_to_fill(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_a_verse_has_a_few_words() {
+        assert!(scanty("The keys are cold and old,\nthe boiler sings,\nGoodbye, all!", "write a rhyme").is_some());
+        assert_eq!(scanty("Dear all,\nthe boiler is gone.\nBest wishes", "write a letter"), None);
+    }
 
     #[test]
     fn a_text_about_another_one_does_not_repeat_it() {
