@@ -9,7 +9,7 @@ use super::call::all;
 use super::evidence::is_polar;
 use super::inputs::{Input, named};
 use super::judge::Judge;
-use super::{Attempt, Miss, passage, reduce};
+use super::{Attempt, MANY, Miss, passage, reduce};
 use crate::orchestrate::driver::mind::Call;
 use crate::orchestrate::mechanism::Mechanism;
 use crate::orchestrate::plan::Step;
@@ -53,6 +53,11 @@ pub async fn answer(attempt: &Attempt<'_>) -> Result<Output, Miss> {
         return Ok(Value::Text(counted).into());
     }
     let mut documents = attempt.texts()?;
+    // What an earlier step made of documents is none of those that are counted over.
+    let is_file = |document: &Input| !document.name.starts_with('$');
+    if documents.iter().any(is_file) && !reduce::of(&attempt.task(), MANY).is_empty() {
+        documents.retain(is_file);
+    }
     let asked = match attempt.items()? {
         Some(items) => items.into_iter().map(|item| item.text).collect(),
         None => Some(listed(&mut documents)).filter(|asked| !asked.is_empty()).unwrap_or_else(|| named_list(attempt)),
@@ -153,7 +158,7 @@ fn prose(step: &Step, goal: &str, rows: &[Row], n_documents: usize) -> Option<St
     let is_list = matches!(form, Format::Text | Format::BulletList | Format::NumberedList)
         || (form == Format::MarkdownTable && !wants_table());
     let line = |i: usize, Row { answer, file, line, .. }: &Row| {
-        let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+        let line = line.map_or_else(String::new, |line| format!("#L{line}"));
         let source = if n_documents > 1 { format!(" ({file}{line})") } else { String::new() };
         match form {
             Format::BulletList => format!("- {answer}{source}\n"),
