@@ -321,11 +321,11 @@ fn asks_documents(step: &Step, goal: &str) -> bool {
         && !clause::questions(goal).is_empty()
 }
 
-/// Whether a step is planned as a computation over texts alone, though the goal asks several questions and wants no list of
-/// amounts: their answers are read there.
+/// Whether a step is planned as a computation over texts alone, or a search in them, though the goal asks several questions
+/// and wants no list of amounts: their answers are read there.
 fn looks_answers_up(step: &Step, brief: &Brief, goal: &str) -> bool {
     const COUNTED: &[&str] = &["count", "counts", "lines", "words", "size", "sizes", "times", "letters", "characters"];
-    let is_computation = ["query_table", "script", "calculate"].contains(&step.tool.as_str());
+    let is_computation = ["query_table", "script", "calculate", "search_text"].contains(&step.tool.as_str());
     let is_of_texts = || step.paths().all(|path| path.ends_with('/') || format::holds_text(path));
     let demand = || step.file().and_then(|path| clause::naming(goal, path)).unwrap_or_default();
     is_computation
@@ -693,13 +693,16 @@ mod tests {
 
     #[test]
     fn questions_about_texts_are_looked_up_and_not_computed() {
-        let settled = |goal: &str, from: &str| {
+        let planned = |tool: &str, goal: &str, from: &str| {
             let brief = super::super::brief::read(goal, &["stock.csv".to_owned()]);
-            let text = format!(r#"{{"steps":[{{"for":"b.md","do":"the cost","tool":"script","from":["{from}"]}}]}}"#);
+            let text = format!(r#"{{"steps":[{{"for":"b.md","do":"the cost","tool":"{tool}","from":["{from}"]}}]}}"#);
             settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).remove(0).tool
         };
+        let settled = |goal: &str, from: &str| planned("script", goal, from);
         let asked = "What does the boat cost, and who has the key? Put it into b.md.";
         assert_eq!(settled(asked, "rules/boat.md"), "answer");
+        assert_eq!(planned("search_text", asked, "rules/"), "answer");
+        assert_eq!(planned("search_text", "List every line with BOAT in b.md.", "rules/"), "search_text");
         assert_eq!(settled(asked, "boats.csv"), "script");
         assert_eq!(settled("What does the boat cost? Put it into b.md.", "rules/boat.md"), "script");
         assert_eq!(settled("How many lines, and how many words? Put it into b.md.", "rules/boat.md"), "script");
