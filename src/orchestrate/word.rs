@@ -96,9 +96,9 @@ const ENDINGS: &[&str] = &["", "s", "es", "e", "ed", "d", "ing", "er", "ers", "e
 /// Whether two words in small letters are forms of one: "take" and "taken", "sing" and "singer".
 pub fn is_alike(one: &str, other: &str) -> bool {
     const MIN_COMMON: usize = 3;
-    let n_common = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    let is_ending = |word: &str| ENDINGS.contains(&word.chars().skip(n_common).collect::<String>().as_str());
-    one == other || (n_common >= MIN_COMMON && is_ending(one) && is_ending(other))
+    let common = one.char_indices().zip(other.chars()).take_while(|((_, a), b)| a == b);
+    let (n_common, at) = common.fold((0, 0), |(n, _), ((at, c), _)| (n + 1, at + c.len_utf8()));
+    one == other || (n_common >= MIN_COMMON && ENDINGS.contains(&&one[at..]) && ENDINGS.contains(&&other[at..]))
 }
 
 /// The words of a text that say what it is about, in lower case.

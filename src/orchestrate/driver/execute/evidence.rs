@@ -57,8 +57,50 @@ pub fn asks_for_money(question: &str) -> bool {
     asked(question) == Asked::Figure && word::words(question).any(|word| word::is_money(&word))
 }
 
-/// The sentences of documents, each with the place of its document.
-pub struct Evidence(Vec<(usize, String)>);
+/// The sentences of documents.
+pub struct Evidence(Vec<Sentence>);
+
+struct Sentence {
+    /// The place of its document.
+    document: usize,
+    text: String,
+    words: Vec<String>,
+    quantities: Vec<(String, String)>,
+}
+
+impl Sentence {
+    fn new(document: usize, text: String) -> Self {
+        Self { document, words: word::words(&text).collect(), quantities: quantities(&text), text }
+    }
+
+    /// Whether it has a form of a word.
+    fn has(&self, word: &str) -> bool {
+        self.words.iter().any(|other| word::is_alike(other, word))
+    }
+
+    /// Whether a name stands inside it: not as the word that it begins with.
+    fn has_name(&self) -> bool {
+        let words = self.text.split_whitespace().skip(1);
+        words.map(|word| word.trim_matches(|c: char| !c.is_alphanumeric())).any(is_name)
+    }
+
+    /// Whether it states money, or a number of the unit, that a question asks for.
+    fn states_what(&self, question: &str) -> bool {
+        let is_asked = |(_, unit): &(String, String)| {
+            word::words(question).any(|word| word::stem(word.trim_end_matches('s')) == *unit)
+        };
+        if asks_for_money(question) {
+            self.words.iter().any(|word| word::is_money(word)) && self.text.contains(|c: char| c.is_ascii_digit())
+        } else {
+            self.quantities.iter().any(is_asked)
+        }
+    }
+
+    /// Whether it states a quantity, or another one of that unit.
+    fn states(&self, (number, unit): &(String, String), is_own: bool) -> bool {
+        self.quantities.iter().any(|(other, of)| of == unit && (other == number) == is_own)
+    }
+}
 
 /// A question, with the document that is about what it calls "it", if that is known.
 #[derive(Clone, Copy)]
@@ -80,10 +122,10 @@ impl Evidence {
             let n_marks = words.iter().take_while(|word| word::is_marker(word)).count();
             words[n_marks..].join(" ").replace("**", "")
         };
-        let of_document = |(at, (_, text)): (usize, &(&str, &str))| -> Vec<(usize, String)> {
+        let of_document = |(at, (_, text)): (usize, &(&str, &str))| -> Vec<Sentence> {
             let text = prose(text);
             let sentences = word::sentences(&text).into_iter().map(shown);
-            sentences.filter(|sentence| !sentence.is_empty()).map(|sentence| (at, sentence)).collect()
+            sentences.filter(|sentence| !sentence.is_empty()).map(|sentence| Sentence::new(at, sentence)).collect()
         };
         Self(documents.iter().enumerate().flat_map(of_document).collect())
     }
@@ -94,33 +136,34 @@ impl Evidence {
         if !is_polar(question.text) {
             return None;
         }
-        let denials =
-            |text: &str| -> Vec<String> { word::words(text).filter(|word| NO.contains(&word.as_str())).collect() };
-        let asked = denials(question.text);
+        let denials = |words: &[String]| -> Vec<String> {
+            words.iter().filter(|word| NO.contains(&word.as_str())).cloned().collect()
+        };
+        let asked = denials(&word::words(question.text).collect::<Vec<_>>());
         // "without asking" has to stand in both, or the sentence is about another case.
-        let is_of_case = |sentence: &str| asked.iter().all(|word| denials(sentence).contains(word));
-        let speaking = self.speaking(question, |sentence| is_of_case(sentence));
-        let (best, _) = *speaking.first().filter(|(share, _)| *share >= MIN_SHARE_OF_PROSE)?;
-        let says_yes = |sentence: &str| denials(sentence).iter().all(|word| asked.contains(word));
-        let mut leading = speaking.iter().filter(|(share, _)| *share >= best).map(|(_, sentence)| *sentence);
-        let first = leading.next()?;
-        leading.all(|other| says_yes(other) == says_yes(first)).then(|| (says_yes(first), first))
+        let is_of_case = |sentence: &Sentence| asked.iter().all(|word| sentence.words.contains(word));
+        let speaking = self.speaking(question, &is_of_case);
+        let (best, first) = *speaking.first().filter(|(share, _)| *share >= MIN_SHARE_OF_PROSE)?;
+        let says_yes = |sentence: &Sentence| denials(&sentence.words).iter().all(|word| asked.contains(word));
+        let mut leading = speaking.iter().take_while(|(share, _)| *share >= best).map(|(_, sentence)| *sentence);
+        leading.all(|other| says_yes(other) == says_yes(first)).then(|| (says_yes(first), first.text.as_str()))
     }
 
     /// Whether the documents speak clearly more of the question where they state another number of the same thing, name
     /// somebody else, or say something else.
     pub fn is_outdone(&self, answer: &str, question: Question<'_>) -> bool {
-        let share_of = |is_kept: &dyn Fn(&str) -> bool| self.share(question, is_kept);
-        let own = own_words(answer, question.text);
-        let has_own = |sentence: &str| !own.is_empty() && own.iter().all(|word| has(sentence, word));
+        let own: Vec<String> = word::content(answer).filter(|word| !has(question.text, word)).collect();
+        let has_own = |sentence: &Sentence| !own.is_empty() && own.iter().all(|word| sentence.has(word));
         match asked(question.text) {
             Asked::Verdict => false,
             Asked::Person => {
-                let other = share_of(&|sentence| !has_own(sentence) && !names_inside(sentence).is_empty());
-                other >= MIN_SHARE && share_of(&has_own) + MARGIN < other
+                let names_other = |sentence: &Sentence| !has_own(sentence) && sentence.has_name();
+                let other = self.share(question, &names_other);
+                other >= MIN_SHARE && self.share(question, &has_own) + MARGIN < other
             }
             Asked::Other => {
-                let (own, other) = (share_of(&has_own), share_of(&|sentence| !has_own(sentence)));
+                let other = self.share(question, &|sentence| !has_own(sentence));
+                let own = self.share(question, &has_own);
                 own > 0.0 && other >= MIN_SHARE_OF_PROSE && own + MARGIN < other
             }
             Asked::Figure => {
@@ -143,76 +186,57 @@ impl Evidence {
         })
     }
 
-    /// How much of a question the sentences have that state a quantity, and those that state another one of its unit alone.
-    fn shares(&self, question: Question<'_>, (number, unit): &(String, String)) -> (f64, f64) {
-        let states = |sentence: &str, is_own: bool| {
-            quantities(sentence).iter().any(|(other, of)| of == unit && (other == number) == is_own)
-        };
-        let own = self.share(question, &|sentence| states(sentence, true));
-        (own, self.share(question, &|sentence| states(sentence, false) && !states(sentence, true)))
-    }
-
-    /// The most that a sentence has of a question's words.
-    fn share(&self, question: Question<'_>, is_kept: &dyn Fn(&str) -> bool) -> f64 {
-        self.speaking(question, is_kept).first().map_or(0.0, |(share, _)| *share)
-    }
-
     /// The sentence that answers a question, as far as its words tell.
     pub fn answer(&self, question: Question<'_>) -> Option<String> {
-        let text = question.text;
-        let figure = |sentence: &str| {
-            let is_asked = |(_, unit): &(String, String)| {
-                word::words(text).any(|word| word::stem(word.trim_end_matches('s')) == *unit)
-            };
-            let has_money = || word::words(sentence).any(|word| word::is_money(&word));
-            if asks_for_money(text) {
-                has_money() && sentence.contains(|c: char| c.is_ascii_digit())
-            } else {
-                quantities(sentence).iter().any(is_asked)
-            }
-        };
-        let best = |is_kept: &dyn Fn(&str) -> bool, least: f64| {
+        let best = |is_kept: &dyn Fn(&Sentence) -> bool, least: f64| {
             let first = self.speaking(question, is_kept).into_iter().next();
-            first.filter(|(share, _)| *share >= least).map(|(_, sentence)| sentence.to_owned())
+            first.filter(|(share, _)| *share >= least).map(|(_, sentence)| sentence.text.clone())
         };
-        let found = match asked(text) {
+        let found = match asked(question.text) {
             Asked::Verdict => self
                 .verdict(question)
                 .map(|(says_yes, sentence)| format!("{}. {sentence}", if says_yes { "Yes" } else { "No" })),
-            Asked::Person => best(&|sentence| !names_inside(sentence).is_empty(), MIN_SHARE),
-            Asked::Figure => best(&figure, MIN_SHARE),
+            Asked::Person => best(&Sentence::has_name, MIN_SHARE),
+            Asked::Figure => best(&|sentence| sentence.states_what(question.text), MIN_SHARE),
             Asked::Other => best(&|_| true, MIN_SHARE_OF_PROSE),
         };
         found.filter(|answer| answer.chars().count() <= MAX_QUOTED)
     }
 
-    /// The sentences that have any of the question's words, with the share that they have, most first and then shortest. What
-    /// is said in the document about what the question calls "it" counts more there, if it speaks of the question at all.
-    fn speaking(&self, question: Question<'_>, is_kept: impl Fn(&str) -> bool) -> Vec<(f64, &str)> {
-        /// What of it counts that is said where something else is spoken of.
+    /// How much of a question the sentences have that state a quantity, and those that state another one of its unit alone.
+    fn shares(&self, question: Question<'_>, quantity: &(String, String)) -> (f64, f64) {
+        let is_other = |sentence: &Sentence| sentence.states(quantity, false) && !sentence.states(quantity, true);
+        (self.share(question, &|sentence| sentence.states(quantity, true)), self.share(question, &is_other))
+    }
+
+    /// The most that a sentence has of a question's words.
+    fn share(&self, question: Question<'_>, is_kept: &dyn Fn(&Sentence) -> bool) -> f64 {
+        self.speaking(question, is_kept).first().map_or(0.0, |(share, _)| *share)
+    }
+
+    /// The sentences that have any of the question's words, with the share that they have, most first and then shortest. Where
+    /// a figure is stated in the document about what the question calls "it", and in words of the question, what other
+    /// documents say counts less.
+    fn speaking(&self, question: Question<'_>, is_kept: &dyn Fn(&Sentence) -> bool) -> Vec<(f64, &Sentence)> {
+        /// What of it counts that is said elsewhere.
         const ELSEWHERE: f64 = 0.3;
         /// Share of the words that a sentence at home has to have.
         const MIN_AT_HOME: f64 = 0.5;
         let asked: Vec<String> = word::content(question.text).collect();
-        let share = |sentence: &str| {
-            let said: Vec<String> = word::words(sentence).collect();
-            let is_said = |word: &&String| said.iter().any(|other| word::is_alike(other, word));
-            asked.iter().filter(is_said).count() as f64 / asked.len().max(1) as f64
+        let share = |sentence: &Sentence| {
+            asked.iter().filter(|word| sentence.has(word)).count() as f64 / asked.len().max(1) as f64
         };
-        let shares: Vec<f64> = self.0.iter().map(|(_, sentence)| share(sentence)).collect();
-        let is_home = |at: usize| question.home == Some(at);
-        let figures = |sentence: &str| !quantities(sentence).is_empty();
-        let speaks = |((at, sentence), share): (&(usize, String), &f64)| {
-            is_home(*at) && *share >= MIN_AT_HOME && figures(sentence)
+        let is_home = |sentence: &Sentence| question.home == Some(sentence.document);
+        let speaks = |sentence: &Sentence| {
+            is_home(sentence) && !sentence.quantities.is_empty() && share(sentence) >= MIN_AT_HOME
         };
-        let has_home = self.0.iter().zip(&shares).any(speaks);
-        let mut found: Vec<(f64, &str)> = Vec::new();
-        for ((at, sentence), share) in self.0.iter().zip(&shares).filter(|((_, sentence), _)| is_kept(sentence)) {
-            let weight = if has_home && !is_home(*at) { ELSEWHERE } else { 1.0 };
-            found.push((share * weight, sentence));
-        }
+        let has_home = question.home.is_some() && self.0.iter().any(speaks);
+        let weight = |sentence: &Sentence| if has_home && !is_home(sentence) { ELSEWHERE } else { 1.0 };
+        let kept = self.0.iter().filter(|sentence| is_kept(sentence));
+        let mut found: Vec<(f64, &Sentence)> =
+            kept.map(|sentence| (share(sentence) * weight(sentence), sentence)).collect();
         found.retain(|(share, _)| *share > 0.0);
-        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.len().cmp(&b.1.len())));
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.text.len().cmp(&b.1.text.len())));
         found
     }
 }
@@ -235,22 +259,12 @@ pub fn quantities(text: &str) -> Vec<(String, String)> {
     pairs.filter_map(|pair| Some((number(&pair[0])?, word::stem(pair[1].trim_end_matches('s'))))).collect()
 }
 
-/// The words of an answer that are not its question's.
-fn own_words(answer: &str, question: &str) -> Vec<String> {
-    word::content(answer).filter(|word| !has(question, word)).collect()
-}
-
 /// Whether a text has a form of a word.
 fn has(text: &str, word: &str) -> bool {
     word::words(text).any(|other| word::is_alike(&other, word))
 }
 
-/// The names inside a sentence: not the word that it begins with.
-fn names_inside(sentence: &str) -> Vec<&str> {
-    let words = sentence.split_whitespace().skip(1).map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
-    words.filter(|word| is_name(word)).collect()
-}
-
+/// Whether a word is written as a name is.
 fn is_name(word: &str) -> bool {
     let mut letters = word.chars();
     word.len() > 2 && letters.next().is_some_and(char::is_uppercase) && letters.all(char::is_lowercase)

@@ -85,16 +85,16 @@ pub fn of(documents: &[(&str, &str)], goal: &str) -> Vec<Lookup> {
     let lines: Vec<&str> = documents.iter().flat_map(|(_, text)| text.lines()).map(str::trim).collect();
     let blocks: Vec<Block<'_>> = documents.iter().enumerate().flat_map(|(at, (_, text))| blocks(at, text)).collect();
     let words: BTreeSet<String> = word::content(goal).filter(|word| word.chars().count() > 2).collect();
-    let holds = |line: &str, word: &String| word::words(line).any(|other| word::is_alike(&other, word));
-    let ways: Vec<(&str, f64)> = lines
-        .iter()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| {
-            let weight = |word: &String| 1.0 / lines.iter().filter(|line| holds(line, word)).count().max(1) as f64;
-            (*line, words.iter().filter(|word| holds(line, word)).map(weight).sum())
-        })
-        .filter(|(_, weight)| *weight > 0.0)
-        .collect();
+    // For every word of the goal the lines that have it.
+    let said: Vec<Vec<String>> = lines.iter().map(|line| word::words(line).collect()).collect();
+    let has = |line: usize, word: &String| said[line].iter().any(|other| word::is_alike(other, word));
+    let mut weights = vec![0.0; lines.len()];
+    for word in &words {
+        let with: Vec<usize> = (0..lines.len()).filter(|&line| has(line, word)).collect();
+        with.iter().for_each(|&line| weights[line] += 1.0 / with.len() as f64);
+    }
+    let is_way = |(line, weight): &(&str, f64)| *weight > 0.0 && !line.starts_with('#');
+    let ways: Vec<(&str, f64)> = lines.into_iter().zip(weights).filter(is_way).collect();
     blocks.iter().filter_map(|block| block.lookup(&ways)).collect()
 }
 
