@@ -381,6 +381,7 @@ fn tidied(mut steps: Vec<Step>, brief: &Brief, first: StepId, goal: &str) -> Vec
         step.from.retain(|source| seen.insert(source.clone()));
     }
     drop_told_by_file(&mut steps, goal);
+    drop_answered_twice(&mut steps);
     replace_once(&mut steps, goal);
     // A file per item is made once: a second step would write over what the first one made.
     let mut filled = std::collections::BTreeSet::new();
@@ -426,10 +427,27 @@ fn drop_told_by_file(steps: &mut Vec<Step>, goal: &str) {
     let mut listed: Vec<String> = Vec::new();
     steps.retain(|step| {
         listed.extend(amounts(step).unwrap_or_default());
-        let task = step.task.strip_prefix("the ").unwrap_or(&step.task).to_lowercase();
-        let is_listed = listed.iter().any(|name| name.to_lowercase() == task);
+        let is_listed = listed.iter().any(|name| name.to_lowercase() == bare_task(step));
         !(step.target == REPLY && is_listed && ["query_table", "script", "calculate"].contains(&&*step.tool))
     });
+}
+
+/// Drops answers that are to be told where the same ones, from the same documents, are written into a file before: they are
+/// told from there.
+fn drop_answered_twice(steps: &mut Vec<Step>) {
+    let mut written: Vec<(String, Vec<String>)> = Vec::new();
+    steps.retain(|step| {
+        let own = (bare_task(step), step.from.clone());
+        let is_answer = step.tool == "answer" && step.each.is_none();
+        let is_again = is_answer && step.target == REPLY && written.contains(&own);
+        written.extend((is_answer && step.file().is_some()).then_some(own));
+        !is_again
+    });
+}
+
+/// A step's task without its article.
+fn bare_task(step: &Step) -> String {
+    step.task.strip_prefix("the ").unwrap_or(&step.task).to_lowercase()
 }
 
 /// Of every step, whether anything comes of it: a file, a change, a word to the person, or what such a step needs. Small
@@ -658,6 +676,20 @@ mod tests {
         };
         assert_eq!([n_steps("script", "the total"), n_steps("script", "the number of rows")], [1, 2]);
         assert_eq!(n_steps("write", "the total"), 2, "only a program fills such a list in");
+    }
+
+    #[test]
+    fn what_is_answered_in_a_file_is_told_from_there() {
+        let goal = "What does it cost, and who pays? Write the answers to a.md.";
+        let brief = super::super::brief::read(goal, &[]);
+        let n_steps = |task: &str, from: &str| {
+            let text = format!(
+                r#"{{"steps":[{{"for":"a.md","do":"cost and payer","tool":"answer","from":["docs/"]}},{{"for":"reply","do":"{task}","tool":"answer","from":["{from}"]}}]}}"#
+            );
+            settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).len()
+        };
+        assert_eq!(n_steps("the cost and payer", "docs/"), 1);
+        assert_eq!([n_steps("the date", "docs/"), n_steps("cost and payer", "other/")], [2, 2]);
     }
 
     #[test]

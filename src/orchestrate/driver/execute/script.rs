@@ -196,7 +196,7 @@ fn fits(attempt: &Attempt<'_>, output: Output) -> Result<Output, Error> {
             return Err(Error::Failed(format!("what belongs into {path} is wrong: {}", faults.join("; "))));
         }
     }
-    if printed && output.value.preview(usize::MAX).trim().lines().count() < MIN_STEPS && wants_steps(&attempt.asked()) {
+    if printed && output.value.preview(usize::MAX).trim().lines().count() < MIN_STEPS && wants_steps(attempt) {
         return Err(Error::Failed("the program has to print every step of the calculation, one a line".into()));
     }
     if is_all_zero(&output.value) {
@@ -219,13 +219,18 @@ fn is_all_zero(value: &Value) -> bool {
     figures.len() > 1 && figures.iter().all(|figure| *figure == 0.0)
 }
 
-/// Whether a step's words ask to see how its result comes about.
-fn wants_steps(asked: &str) -> bool {
-    let asked = asked.to_lowercase();
-    ["step", "breakdown", "parts", "calculation", "working", "show how", "explain", "details"].iter().any(|word| {
-        // "Do this step of it" stands in every prompt.
-        asked.matches(word).count() > usize::from(*word == "step")
-    })
+/// Whether a step's words ask to see how its result comes about. One that only tells what earlier steps found has no
+/// calculation of its own.
+fn wants_steps(attempt: &Attempt<'_>) -> bool {
+    let asked = attempt.asked().to_lowercase();
+    let reads = attempt.step.paths().next().is_some();
+    reads
+        && ["step", "breakdown", "parts", "calculation", "working", "show how", "explain", "details"].iter().any(
+            |word| {
+                // "Do this step of it" stands in every prompt.
+                asked.matches(word).count() > usize::from(*word == "step")
+            },
+        )
 }
 
 /// The result whose lines most others have too: programs that differ in one rule agree on the rest, and a wrong rule
@@ -286,7 +291,7 @@ fn messages(attempt: &Attempt<'_>, at_hand: &AtHand) -> Vec<Message> {
         None => "Print the result with a few words that say what it is.".to_owned(),
     };
     let asked = attempt.asked();
-    let steps = if wants_steps(&asked) { " Print every step of the calculation with its numbers, too." } else { "" };
+    let steps = if wants_steps(attempt) { " Print every step of the calculation with its numbers, too." } else { "" };
     let text = format!(
         "Files:\n{}{}{asked}\nWrite a short, plain Python program for this step.{} It uses only csv, json, re, os, datetime, math and statistics, no input() and no classes. Every amount has a variable of its own, which is never changed afterwards. Follow every rule in the inputs and the goal. {end}{steps}",
         at_hand.shown,
