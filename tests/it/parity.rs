@@ -25,9 +25,6 @@ use partita::types::{Dtype, Precision};
 /// As `benches/parity`, which wrote the golden files.
 const N_CTX: usize = 2048;
 
-/// Encodings without a golden file yet: `benches/parity` writes them with `--golden`.
-const UNCOMPARED: [Dtype; 2] = [Dtype::IQ4_NL, Dtype::IQ4_XS];
-
 fn load(gguf: Gguf, precision: Precision) -> Model {
     let options = LoadOptions { n_ctx: Some(N_CTX), precision, ..LoadOptions::default() };
     Model::load(&Arc::new(gguf), options).unwrap()
@@ -40,9 +37,6 @@ fn check(name: &str, figures: &Figures, max_mean_kl: f64, min_top1: f64) {
 #[test]
 fn seeded_models_agree_with_llama_cpp() {
     for (name, spec) in [tiny::families(Dtype::F32), tiny::encodings()].concat() {
-        if UNCOMPARED.contains(&spec.dtype) {
-            continue;
-        }
         let golden = Golden::load(&format!("tiny-{name}")).unwrap();
         let model = load(Gguf::from_bytes(name, tiny::to_bytes(&spec)).unwrap(), Precision::Bits8);
         let figures = golden.compare(&all_logits(&model, &golden.tokens, 64).unwrap());
@@ -50,7 +44,7 @@ fn seeded_models_agree_with_llama_cpp() {
             Dtype::F32 => (1e-6, 1.0),
             Dtype::F16 | Dtype::BF16 => (1e-3, 0.9),
             // llama.cpp shares one activation scale among 256 values, Partita among 32.
-            Dtype::Q2_K | Dtype::Q3_K | Dtype::Q4_K | Dtype::Q5_K | Dtype::Q6_K => (0.02, 0.8),
+            Dtype::Q2_K | Dtype::Q3_K | Dtype::Q4_K | Dtype::Q5_K | Dtype::Q6_K | Dtype::IQ4_XS => (0.02, 0.8),
             _ => (0.005, 0.9),
         };
         check(name, &figures, max_mean_kl, min_top1);
