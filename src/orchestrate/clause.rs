@@ -262,7 +262,9 @@ fn starts(words: &[&str]) -> Vec<usize> {
             before.ends_with([',', ':', ';']) || word::is_marker(before) || OPENING.contains(&plain(before).as_str())
         };
         // "Visitors told us what they think" asks nothing.
-        let is_report = i > 1 && ["told", "asked", "showed", "gave"].contains(&plain(words[i - 2]).as_str());
+        let is_report = i > 1
+            && ["me", "us", "them"].contains(&plain(words[i - 1]).as_str())
+            && ["told", "asked", "showed", "gave"].contains(&plain(words[i - 2]).as_str());
         let is_sought = || {
             // "In the folder you find what they wrote" asks nothing, "can you find" does.
             let is_told = i > 1
@@ -651,6 +653,10 @@ mod tests {
             ("Choose the room which costs least. Tell me its name.", &[]),
             ("In the folder notes you find what guests wrote to us, each in a file of its own.", &[]),
             ("Visitors told us what they think, one file each.", &[]),
+            (
+                "Tell me how many days before the warden has to be told, and whether I can have the van for it.",
+                &["How many days before the warden has to be told?", "Whether I can have the van for it?"],
+            ),
             ("Could you add up the hours per site?", &[]),
             (
                 "What is the fee, how long ahead do we have to book it, and can we bring a cake? Are dogs allowed, and am I late?",

@@ -325,10 +325,11 @@ fn asks_documents(step: &Step, goal: &str) -> bool {
 /// and wants no list of amounts: their answers are read there.
 fn looks_answers_up(step: &Step, brief: &Brief, goal: &str) -> bool {
     const COUNTED: &[&str] = &["count", "counts", "lines", "words", "size", "sizes", "times", "letters", "characters"];
-    let is_computation = ["query_table", "script", "calculate", "search_text"].contains(&step.tool.as_str());
+    let is_computation = ["query_table", "script", "calculate"].contains(&step.tool.as_str());
+    let is_search = step.tool == "search_text" && !speaks_of_lines(goal);
     let is_of_texts = || step.paths().all(|path| path.ends_with('/') || format::holds_text(path));
     let demand = || step.file().and_then(|path| clause::naming(goal, path)).unwrap_or_default();
-    is_computation
+    (is_computation || is_search)
         && step.each.is_none()
         && step.arguments.is_none()
         && step.needs().is_empty()
@@ -338,6 +339,16 @@ fn looks_answers_up(step: &Step, brief: &Brief, goal: &str) -> bool {
         && clause::questions(goal).len() > 1
         && amount::wanted_of(goal, &demand()).is_none()
         && !word::words(goal).any(|word| COUNTED.contains(&word.as_str()))
+}
+
+/// Whether a goal is about the lines of texts, or about marks in them: "all TODO comments".
+fn speaks_of_lines(goal: &str) -> bool {
+    const LINES: &[&str] =
+        &["line", "lines", "comment", "comments", "remark", "remarks", "occurrence", "occurrences", "mark", "marks"];
+    let is_mark = |word: &str| word.chars().count() > 2 && word.chars().all(char::is_uppercase);
+    let is_form = |word: &str| ["CSV", "JSON", "HTML", "YAML"].contains(&word);
+    word::words(goal).any(|word| LINES.contains(&word.as_str()))
+        || goal.split(|c: char| !c.is_alphanumeric()).any(|word| is_mark(word) && !is_form(word))
 }
 
 /// The folder that all of the sources lie in, if the goal speaks of it and of none of them: which of its documents answers a
@@ -734,7 +745,8 @@ mod tests {
         let asked = "What does the boat cost, and who has the key? Put it into b.md.";
         assert_eq!(settled(asked, "rules/boat.md"), "answer");
         assert_eq!(planned("search_text", asked, "rules/"), "answer");
-        assert_eq!(planned("search_text", "List every line with BOAT in b.md.", "rules/"), "search_text");
+        let marks = "Gather all XXX marks in b.md, saying which file it is and what it says. How many are there?";
+        assert_eq!(planned("search_text", marks, "rules/"), "search_text");
         assert_eq!(settled(asked, "boats.csv"), "script");
         assert_eq!(settled("What does the boat cost? Put it into b.md.", "rules/boat.md"), "script");
         assert_eq!(settled("How many lines, and how many words? Put it into b.md.", "rules/boat.md"), "script");

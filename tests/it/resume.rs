@@ -87,9 +87,26 @@ fn check_journal(place: &Place) -> BTreeSet<u32> {
     done
 }
 
+/// What items are made of, in the folder `books`.
+const BOOKS: [(&str, &str); 3] = [
+    ("whales.txt", "The book is about whales, and how they find their way in the dark."),
+    ("trains.txt", "The book tells how the first railway was built across the mountains."),
+    ("bread.txt", "The book has forty recipes for bread, most of them with rye."),
+];
+
+fn place_of(model: Option<&Path>) -> Place {
+    let place = model.map_or_else(Place::new, Place::with_model);
+    if model.is_some() {
+        let folder = place.workspace.path().join("books");
+        std::fs::create_dir(&folder).unwrap();
+        BOOKS.iter().for_each(|(name, text)| std::fs::write(folder.join(name), text).unwrap());
+    }
+    place
+}
+
 /// Kills runs of the plan until so many kills have hit one, resumes each to its end and checks what it left.
 fn check_kills(model: Option<&Path>, plan: &Value, n_kills: usize, check: impl Fn(&Place)) {
-    let place = || model.map_or_else(Place::new, Place::with_model);
+    let place = || place_of(model);
     let began = Instant::now();
     let whole = place();
     let args = whole.run_args(plan, &["--yes", "--json"]);
@@ -145,11 +162,16 @@ fn real_runs_killed_at_random_moments_complete_and_do_nothing_twice() {
     let mut plan = chores();
     let letter =
         json!({"for": "letter.txt", "do": "one sentence that thanks for the books", "tool": "write", "from": ["$5"]});
-    plan["steps"].as_array_mut().unwrap().push(letter);
+    let notes = json!({"for": "notes/*", "do": "say what the book is about", "tool": "write", "from": ["books/"], "each": "file in books"});
+    plan["steps"].as_array_mut().unwrap().extend([letter, notes]);
     for model in real_models().iter().take(1) {
         check_kills(Some(model), &plan, 10, |place| {
             let mut files = place.files();
-            assert!(files.remove("letter.txt").is_some_and(|text| !text.trim().is_empty()));
+            let mut has_text = |path: &str| files.remove(path).is_some_and(|text| !text.trim().is_empty());
+            assert!(has_text("letter.txt"));
+            for (name, _) in BOOKS {
+                assert!(has_text(&format!("books/{name}")) && has_text(&format!("notes/{name}")), "{name}");
+            }
             assert_eq!(files, after_chores());
         });
     }

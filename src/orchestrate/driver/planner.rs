@@ -14,7 +14,7 @@ use crate::orchestrate::score::Menu;
 use crate::orchestrate::survey::{Survey, survey};
 use crate::orchestrate::word::words;
 use crate::orchestrate::{clause, damage, replacement};
-use crate::tool::{self, Registry, Value, Workspace};
+use crate::tool::{self, Registry, Value, Workspace, format};
 use crate::types::{Grammar, Message, Role, Sampling, StepId};
 
 /// Words by which a goal asks for a file without naming one.
@@ -191,6 +191,10 @@ fn menu<'a>(
     if brief.may_replace.is_empty() {
         // Nothing that is there is to grow, and a file that is made has its text from its step.
         excluded.push("append_file");
+    }
+    if found.tables.iter().chain(&found.texts).all(|path| format::holds_text(path)) {
+        // There is no data that a path leads into.
+        excluded.push("json_get");
     }
     if replacement::is_wanted(goal) {
         // What small models make of it by other tools is a list of the files as they are.
