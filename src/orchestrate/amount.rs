@@ -253,15 +253,10 @@ fn subject(names: &[String], rule: &str) -> Option<usize> {
     };
     let reduces = || {
         let is_off = word::words(rule).any(|word| ["off", "less", "deducted", "cheaper"].contains(&word.as_str()));
-        names.iter().rposition(|name| is_deduction(&plain_name(name))).filter(|_| is_off)
+        names.iter().rposition(|name| is_deduction(name)).filter(|_| is_off)
     };
     let (given, said) = (stems(&without_bases(rule), |_| true), stems(rule, |_| true));
     last(&given, is_own).or_else(reduces).or_else(|| last(&said, is_own)).or_else(|| last(&said, is_common))
-}
-
-/// A name of several words as one of a variable.
-fn plain_name(name: &str) -> String {
-    word::words(name).collect::<Vec<_>>().join("_")
 }
 
 /// A rule without the words for what others are a part of, are added to or are taken from.
@@ -391,10 +386,10 @@ fn percents(text: &str) -> Vec<f64> {
     spaced.chain(joined).collect()
 }
 
-/// Whether an amount is one that is taken off others.
+/// Whether an amount, by its name or its variable, is one that is taken off others.
 fn is_deduction(name: &str) -> bool {
     const OFF: &[&str] = &["rebate", "discount", "deduction", "advance", "reduction", "credit", "refund", "prepayment"];
-    name.split('_').any(|word| OFF.contains(&word))
+    word::words(name).any(|word| OFF.contains(&word.as_str()))
 }
 
 /// Whether an amount is one that comes on top of a bill, though it may be taken off a wage.

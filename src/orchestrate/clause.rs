@@ -83,6 +83,8 @@ const REFERRING: &[&str] = &[
     "it", "them", "this", "that", "these", "those", "answer", "answers", "reply", "replies", "result", "results",
     "list", "names", "their",
 ];
+/// Verbs by which "you" are asked to do something.
+const REQUESTS: &[&str] = &["could", "can", "would", "will"];
 /// Words with which a question begins.
 const QUESTIONS: &[&str] = &["what", "which", "who", "whom", "whose", "where", "when", "why", "how"];
 
@@ -267,10 +269,8 @@ fn starts(words: &[&str]) -> Vec<usize> {
             && ["told", "asked", "showed", "gave"].contains(&plain(words[i - 2]).as_str());
         let is_sought = || {
             // "In the folder you find what they wrote" asks nothing, "can you find" does.
-            let is_told = i > 1
-                && word_at(i - 2) == "you"
-                && !(i > 2 && ["can", "could", "would", "will"].contains(&&*word_at(i - 3)));
-            let seeks = SEEKING.contains(&plain(words[i - 1]).as_str()) && !is_told;
+            let is_of_you = i > 1 && word_at(i - 2) == "you" && !(i > 2 && REQUESTS.contains(&word_at(i - 3).as_str()));
+            let seeks = SEEKING.contains(&plain(words[i - 1]).as_str()) && !is_of_you;
             seeks && ["how", "what", "when", "where", "whether", "why"].contains(&plain(words[i]).as_str())
         };
         // "What they wrote is in notes.", "When that is done, add it." ask nothing.
@@ -327,12 +327,8 @@ fn of_sentence(words: &[&str]) -> Vec<String> {
 /// Whether a question that is answered by yes or no begins at the `i`-th word: "can we …", "are dogs …". What "you" are
 /// asked to do is no question.
 fn is_polar(words: &[&str], i: usize) -> bool {
-    const VERBS: &[&str] = &[
-        "can", "could", "may", "must", "do", "does", "did", "am", "is", "are", "was", "were", "will", "would",
-        "should", "has", "have",
-    ];
     let word = |i: usize| words.get(i).map_or(String::new(), |word| plain(word));
-    let begins = words.get(i).is_some_and(|word| VERBS.contains(&plain(word).as_str()));
+    let begins = words.get(i).is_some_and(|word| word::AUXILIARIES.contains(&plain(word).as_str()));
     // "the day it is, and is there" asks; "a room that is quiet and is cheap" goes on.
     const SUBJECTS: &[&str] = &[
         "i", "we", "they", "he", "she", "it", "one", "there", "the", "a", "an", "any", "my", "our", "your", "their",
@@ -481,7 +477,7 @@ fn is_of_list(text: &str, words: &[(usize, &str)], i: usize) -> bool {
 /// Whether a question asks for something to be done: "could you add them up?"
 fn is_request(text: &str) -> bool {
     let mut words = word::words(text).filter(|word| !["hi", "hello", "please", "so", "and"].contains(&word.as_str()));
-    let is_verb = words.next().is_some_and(|word| ["could", "can", "would", "will"].contains(&word.as_str()));
+    let is_verb = words.next().is_some_and(|word| REQUESTS.contains(&word.as_str()));
     is_verb && words.next().as_deref() == Some("you") && !WISHES.iter().any(|wish| text.contains(wish))
 }
 

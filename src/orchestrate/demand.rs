@@ -214,6 +214,11 @@ pub fn number(word: &str) -> Option<usize> {
     (1..=2000).contains(&n).then_some(n)
 }
 
+/// Whether a word begins with a digit or spells a number.
+pub fn is_number(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_digit()) || number(word).is_some()
+}
+
 /// As [`number`], and 1 for "a single".
 fn counted(word: &str) -> Option<usize> {
     if word == "single" { Some(1) } else { number(word) }

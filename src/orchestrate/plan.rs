@@ -345,10 +345,9 @@ fn looks_answers_up(step: &Step, brief: &Brief, goal: &str) -> bool {
 fn speaks_of_lines(goal: &str) -> bool {
     const LINES: &[&str] =
         &["line", "lines", "comment", "comments", "remark", "remarks", "occurrence", "occurrences", "mark", "marks"];
-    let is_mark = |word: &str| word.chars().count() > 2 && word.chars().all(char::is_uppercase);
     let is_form = |word: &str| ["CSV", "JSON", "HTML", "YAML"].contains(&word);
     word::words(goal).any(|word| LINES.contains(&word.as_str()))
-        || goal.split(|c: char| !c.is_alphanumeric()).any(|word| is_mark(word) && !is_form(word))
+        || goal.split(|c: char| !c.is_alphanumeric()).any(|word| word::is_capitals(word) && !is_form(word))
 }
 
 /// The folder that all of the sources lie in, if the goal speaks of it and of none of them: which of its documents answers a

@@ -101,6 +101,22 @@ pub fn is_alike(one: &str, other: &str) -> bool {
     one == other || (n_common >= MIN_COMMON && ENDINGS.contains(&&one[at..]) && ENDINGS.contains(&&other[at..]))
 }
 
+/// Whether a form of a word is among others, all in small letters.
+pub fn has_form(words: &[String], word: &str) -> bool {
+    words.iter().any(|other| is_alike(other, word))
+}
+
+/// Whether a word is written in capitals alone, as marks in texts are.
+pub fn is_capitals(word: &str) -> bool {
+    word.chars().count() > 2 && word.chars().all(char::is_uppercase)
+}
+
+/// Verbs that begin a question which is answered by yes or no.
+pub const AUXILIARIES: &[&str] = &[
+    "can", "could", "may", "must", "do", "does", "did", "am", "is", "are", "was", "were", "will", "would", "should",
+    "has", "have",
+];
+
 /// The words of a text that say what it is about, in lower case.
 pub fn content(text: &str) -> impl Iterator<Item = String> {
     const EMPTY: &[&str] = &[

@@ -462,7 +462,7 @@ fn begins_question(first: &str) -> bool {
 fn is_mark(word: &str) -> bool {
     let word = trim_word(word);
     let is_form = FORMS.contains(&word.to_lowercase().as_str());
-    !is_form && word.chars().count() > 2 && word.chars().all(char::is_uppercase)
+    !is_form && word::is_capitals(word)
 }
 
 /// Where the words stand that are put in between commas right before the last one: "store it, with what you found, in".

@@ -37,6 +37,9 @@ const READING_SECONDS: f64 = 50.0;
 struct Found {
     file: String,
     answer: String,
+    /// What is wrong with the answer, as far as code can tell.
+    #[serde(skip)]
+    n_faults: usize,
 }
 
 /// A question with its answer and where it stands.
@@ -114,7 +117,7 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
         format!("Passages of the documents:\n{passages}")
     };
     for (width, is_focused) in [(0..first, false), (first..whole, false), (whole..whole + N_FOCUSED, true)] {
-        let is_open = |i: &usize| found[*i].iter().all(|found| judge.n_faults(&found.answer, questions[*i]) > 0);
+        let is_open = |i: &usize| found[*i].iter().all(|found| found.n_faults > 0);
         let open: Vec<usize> =
             (0..questions.len()).filter(is_open).flat_map(|i| width.clone().map(move |_| i)).collect();
         let calls = open.iter().zip(width.clone().cycle()).map(|(&i, candidate)| Call {
@@ -132,16 +135,18 @@ async fn candidates(attempt: &Attempt<'_>, documents: &[Input], questions: &[&St
             let reply = reply?;
             attempt.said("answer", &reply);
             match serde_json::from_str::<Found>(&reply.text) {
-                Ok(answer) => found[i].push(answer),
+                Ok(own) => {
+                    found[i].push(Found { n_faults: judge.n_faults(&own.answer, questions[i]), ..own });
+                }
                 Err(error) => cut_off = Miss::new(format!("an answer was cut off: {error}"), reply.text),
             }
         }
     }
     let best = |(mut found, question): (Vec<Found>, &&String)| {
         // Where the model has no answer without fault, the documents may have one in so many words.
-        let is_open = found.iter().all(|found| judge.n_faults(&found.answer, question) > 0);
+        let is_open = found.iter().all(|found| found.n_faults > 0);
         let quoted = if is_open { judge.quoted(question) } else { None };
-        found.extend(quoted.map(|answer| Found { file: String::new(), answer }));
+        found.extend(quoted.map(|answer| Found { file: String::new(), answer, n_faults: 0 }));
         let answers: Vec<&str> = found.iter().map(|found| found.answer.as_str()).collect();
         judge.best(&answers, question).map(|best| found.swap_remove(best))
     };

@@ -31,12 +31,9 @@ enum Asked {
 
 /// Whether a question is answered by yes or no.
 pub fn is_polar(question: &str) -> bool {
-    const FIRST: &[&str] = &[
-        "whether", "if", "can", "could", "may", "must", "do", "does", "did", "is", "are", "am", "was", "were",
-        "should", "will", "would", "has", "have",
-    ];
     let words: Vec<String> = word::words(question).collect();
-    words.first().is_some_and(|first| FIRST.contains(&first.as_str())) && !words.iter().any(|word| word == "or")
+    let begins = |first: &String| ["whether", "if"].contains(&first.as_str()) || word::AUXILIARIES.contains(&&**first);
+    words.first().is_some_and(begins) && !words.iter().any(|word| word == "or")
 }
 
 fn asked(question: &str) -> Asked {
@@ -73,11 +70,6 @@ impl Sentence {
         Self { document, words: word::words(&text).collect(), quantities: quantities(&text), text }
     }
 
-    /// Whether it has a form of a word.
-    fn has(&self, word: &str) -> bool {
-        self.words.iter().any(|other| word::is_alike(other, word))
-    }
-
     /// Whether a name stands inside it: not as the word that it begins with.
     fn has_name(&self) -> bool {
         let words = self.text.split_whitespace().skip(1);
@@ -86,9 +78,7 @@ impl Sentence {
 
     /// Whether it states money, or a number of the unit, that a question asks for.
     fn states_what(&self, question: &str) -> bool {
-        let is_asked = |(_, unit): &(String, String)| {
-            word::words(question).any(|word| word::stem(word.trim_end_matches('s')) == *unit)
-        };
+        let is_asked = |(_, of): &(String, String)| word::words(question).any(|word| unit(&word) == *of);
         if asks_for_money(question) {
             self.words.iter().any(|word| word::is_money(word)) && self.text.contains(|c: char| c.is_ascii_digit())
         } else {
@@ -152,8 +142,10 @@ impl Evidence {
     /// Whether the documents speak clearly more of the question where they state another number of the same thing, name
     /// somebody else, or say something else.
     pub fn is_outdone(&self, answer: &str, question: Question<'_>) -> bool {
-        let own: Vec<String> = word::content(answer).filter(|word| !has(question.text, word)).collect();
-        let has_own = |sentence: &Sentence| !own.is_empty() && own.iter().all(|word| sentence.has(word));
+        let said: Vec<String> = word::words(question.text).collect();
+        let own: Vec<String> = word::content(answer).filter(|word| !word::has_form(&said, word)).collect();
+        let has_own =
+            |sentence: &Sentence| !own.is_empty() && own.iter().all(|word| word::has_form(&sentence.words, word));
         match asked(question.text) {
             Asked::Verdict => false,
             Asked::Person => {
@@ -211,33 +203,37 @@ impl Evidence {
 
     /// The most that a sentence has of a question's words.
     fn share(&self, question: Question<'_>, is_kept: &dyn Fn(&Sentence) -> bool) -> f64 {
-        self.speaking(question, is_kept).first().map_or(0.0, |(share, _)| *share)
+        self.0.iter().filter(|sentence| is_kept(sentence)).map(self.weigher(question)).fold(0.0, f64::max)
     }
 
-    /// The sentences that have any of the question's words, with the share that they have, most first and then shortest. Where
-    /// a figure is stated in the document about what the question calls "it", and in words of the question, what other
-    /// documents say counts less.
+    /// The sentences that have any of the question's words, with the share that they have, most first and then shortest.
     fn speaking(&self, question: Question<'_>, is_kept: &dyn Fn(&Sentence) -> bool) -> Vec<(f64, &Sentence)> {
+        let weigh = self.weigher(question);
+        let kept = self.0.iter().filter(|sentence| is_kept(sentence));
+        let mut found: Vec<(f64, &Sentence)> = kept.map(|sentence| (weigh(sentence), sentence)).collect();
+        found.retain(|(share, _)| *share > 0.0);
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.text.len().cmp(&b.1.text.len())));
+        found
+    }
+
+    /// Tells the share of a question's words that a sentence has. Where a figure is stated in the document about what the
+    /// question calls "it", and in words of the question, what other documents say counts less.
+    fn weigher(&self, question: Question<'_>) -> impl Fn(&Sentence) -> f64 {
         /// What of it counts that is said elsewhere.
         const ELSEWHERE: f64 = 0.3;
         /// Share of the words that a sentence at home has to have.
         const MIN_AT_HOME: f64 = 0.5;
         let asked: Vec<String> = word::content(question.text).collect();
-        let share = |sentence: &Sentence| {
-            asked.iter().filter(|word| sentence.has(word)).count() as f64 / asked.len().max(1) as f64
+        let share = move |sentence: &Sentence| {
+            let n_said = asked.iter().filter(|word| word::has_form(&sentence.words, word)).count();
+            n_said as f64 / asked.len().max(1) as f64
         };
-        let is_home = |sentence: &Sentence| question.home == Some(sentence.document);
+        let is_home = move |sentence: &Sentence| question.home == Some(sentence.document);
         let speaks = |sentence: &Sentence| {
             is_home(sentence) && !sentence.quantities.is_empty() && share(sentence) >= MIN_AT_HOME
         };
         let has_home = question.home.is_some() && self.0.iter().any(speaks);
-        let weight = |sentence: &Sentence| if has_home && !is_home(sentence) { ELSEWHERE } else { 1.0 };
-        let kept = self.0.iter().filter(|sentence| is_kept(sentence));
-        let mut found: Vec<(f64, &Sentence)> =
-            kept.map(|sentence| (share(sentence) * weight(sentence), sentence)).collect();
-        found.retain(|(share, _)| *share > 0.0);
-        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.text.len().cmp(&b.1.text.len())));
-        found
+        move |sentence| share(sentence) * if has_home && !is_home(sentence) { ELSEWHERE } else { 1.0 }
     }
 }
 
@@ -256,12 +252,12 @@ pub fn quantities(text: &str) -> Vec<(String, String)> {
     };
     let is_unit = |word: &str| word.chars().count() > 2 && word.chars().all(char::is_alphabetic);
     let pairs = words.windows(2).filter(|pair| is_unit(&pair[1]));
-    pairs.filter_map(|pair| Some((number(&pair[0])?, word::stem(pair[1].trim_end_matches('s'))))).collect()
+    pairs.filter_map(|pair| Some((number(&pair[0])?, unit(&pair[1])))).collect()
 }
 
-/// Whether a text has a form of a word.
-fn has(text: &str, word: &str) -> bool {
-    word::words(text).any(|other| word::is_alike(&other, word))
+/// A unit as units are compared.
+fn unit(word: &str) -> String {
+    word::stem(word.trim_end_matches('s'))
 }
 
 /// Whether a word is written as a name is.
@@ -273,12 +269,7 @@ fn is_name(word: &str) -> bool {
 /// Whether an answer states a number, or that nothing is asked for.
 pub fn has_figure(answer: &str) -> bool {
     const FREE: &[&str] = &["free", "nothing", "no", "none", "half", "double"];
-    let is_figure = |word: String| {
-        word.starts_with(|c: char| c.is_ascii_digit())
-            || demand::number(&word).is_some()
-            || FREE.contains(&word.as_str())
-    };
-    word::words(answer).any(is_figure)
+    word::words(answer).any(|word| demand::is_number(&word) || FREE.contains(&word.as_str()))
 }
 
 #[cfg(test)]

@@ -88,9 +88,9 @@ impl<'a> Judge<'a> {
         let n_foreign = foreign.iter().filter(|what| of_question.contains(what)).count();
         let is_misplaced = n_foreign == 0 && self.is_elsewhere(answer, question);
         let is_of_other_row = self.lookups(question).any(|lookup| lookup.is_missed(answer));
-        let (_, is_no) = gist(answer, question);
-        let is_contradicted =
-            self.evidence.verdict(self.asked(question)).is_some_and(|(says_yes, _)| says_yes == is_no);
+        let says_no = || gist(answer, question).1;
+        let verdict = self.evidence.verdict(self.asked(question));
+        let is_contradicted = verdict.is_some_and(|(says_yes, _)| says_yes == says_no());
         usize::from(is_cut)
             + 2 * n_beside
             + n_foreign
@@ -167,7 +167,7 @@ fn counts_nothing(answer: &str, question: &str) -> bool {
     };
     let of: Vec<String> = asked[at + 2..].iter().take(MAX_NAME).map(|word| word::stem(word)).collect();
     let said: Vec<String> = word::words(answer).collect();
-    let is_number = |word: &String| demand::number(word).is_some() || word.starts_with(|c: char| c.is_ascii_digit());
+    let is_number = |word: &String| demand::is_number(word);
     let is_named = said.iter().any(|word| of.contains(&word::stem(word)));
     let is_none = word::has(&said, &["no", "none", "nobody"]);
     let is_of_other = !is_named && said.iter().any(|word| !is_number(word)) && said.len() < 4;

@@ -18,13 +18,13 @@ pub struct Lookup {
     /// The place of the document that the row stands in.
     pub document: usize,
     /// The line that says where it belongs.
-    pub by: String,
+    by: String,
     /// What the row is found by.
-    pub key: String,
+    key: String,
     /// What the row is about, where it stands in a table with a head.
     title: String,
     /// What it says.
-    pub value: String,
+    value: String,
     /// What the other rows say.
     others: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl Lookup {
     /// there, or in the words of the table's head.
     pub fn is_asked_by(&self, question: &str) -> bool {
         let asked: Vec<String> = word::content(question).collect();
-        let has = |word: &String| asked.iter().any(|other| word::is_alike(other, word));
+        let has = |word: &String| word::has_form(&asked, word);
         let asks_money = word::words(question).any(|word| word::is_money(&word));
         let has_money =
             word::words(&self.value).any(|word| word::is_money(&word)) || self.value.contains(['€', '$', '£']);
@@ -87,10 +87,9 @@ pub fn of(documents: &[(&str, &str)], goal: &str) -> Vec<Lookup> {
     let words: BTreeSet<String> = word::content(goal).filter(|word| word.chars().count() > 2).collect();
     // For every word of the goal the lines that have it.
     let said: Vec<Vec<String>> = lines.iter().map(|line| word::words(line).collect()).collect();
-    let has = |line: usize, word: &String| said[line].iter().any(|other| word::is_alike(other, word));
     let mut weights = vec![0.0; lines.len()];
     for word in &words {
-        let with: Vec<usize> = (0..lines.len()).filter(|&line| has(line, word)).collect();
+        let with: Vec<usize> = (0..lines.len()).filter(|&line| word::has_form(&said[line], word)).collect();
         with.iter().for_each(|&line| weights[line] += 1.0 / with.len() as f64);
     }
     let is_way = |(line, weight): &(&str, f64)| *weight > 0.0 && !line.starts_with('#');
@@ -117,7 +116,7 @@ impl Block<'_> {
         let others = (0..self.rows.len()).filter(|&other| other != at).map(|other| value(&self.rows[other]));
         Some(Lookup {
             document: self.document,
-            by: by.trim_start_matches(['-', '*', '•', ' ']).to_owned(),
+            by: unmarked(by).to_owned(),
             key: self.rows[at].cells[0].to_owned(),
             title: self.head.get(1..).unwrap_or_default().join(", "),
             value: value(&self.rows[at]),
@@ -159,10 +158,15 @@ fn cells(line: &str) -> Option<Vec<&str>> {
         return Some(row.trim_end_matches('|').split('|').map(bare).collect())
             .filter(|cells: &Vec<&str>| cells.len() > 1);
     }
-    let line = line.trim_start_matches(['-', '*', '•', ' ']);
+    let line = unmarked(line);
     let (key, value) = [": ", " – ", " - "].iter().find_map(|mark| line.split_once(mark))?;
     let is_key = (1..=MAX_KEY).contains(&key.split_whitespace().count());
     (is_key && !value.trim().is_empty()).then(|| vec![bare(key), bare(value)])
+}
+
+/// An item of a list without its mark.
+fn unmarked(line: &str) -> &str {
+    line.trim_start_matches(['-', '*', '•', ' '])
 }
 
 fn bare(cell: &str) -> &str {

@@ -103,7 +103,7 @@ pub struct AtHand {
 /// Rows that have one number of their own and one that they get from what they point to, as hours and a rate.
 pub struct Rows<'a> {
     /// The variable that holds them.
-    pub variable: &'a str,
+    variable: &'a str,
     own: &'a str,
     taken: &'a str,
 }

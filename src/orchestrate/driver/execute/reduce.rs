@@ -254,6 +254,8 @@ fn naming_words(text: &str) -> BTreeSet<String> {
 /// speak of it, with the phrases that it stands in. A document that says several things has one phrase; what else it says
 /// counts too.
 fn shared_word(phrases: &[String], texts: &[&str]) -> Option<String> {
+    /// Documents that have to speak of a word that one phrase alone has.
+    const MIN_HELD: usize = 3;
     let mut named: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for phrase in phrases {
         for word in naming_words(phrase) {
@@ -275,9 +277,6 @@ fn shared_word(phrases: &[String], texts: &[&str]) -> Option<String> {
     let &(n_held, _, word) = leader(2).or_else(|| leader(1))?;
     Some(format!("{word}: named by {n_held} of {} ({}).", phrases.len(), named[word].join("; ")))
 }
-
-/// Documents that have to speak of a word that one phrase alone has.
-const MIN_HELD: usize = 3;
 
 fn call(attempt: &Attempt<'_>, reduction: Reduction, document: &Input, question: &str) -> Call {
     let mind = &attempt.journal.run().mind;

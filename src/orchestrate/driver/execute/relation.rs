@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::program::plain;
 use super::{Miss, named};
 use crate::tool::query::Database;
-use crate::tool::table::Loaded;
+use crate::tool::table::{ColumnType, Loaded};
 
 /// Columns that the rows of a table get from the rows that they point to.
 const MAX_TAKEN: usize = 6;
@@ -104,9 +104,8 @@ pub fn linked(tables: Vec<(String, Loaded)>) -> Result<Lines, Miss> {
     if tables.len() < 2 {
         return Ok(lines);
     }
-    let (mut database, mut variables, mut numeric) = (Database::empty()?, Vec::new(), Vec::new());
+    let (mut database, mut variables) = (Database::empty()?, Vec::new());
     for (name, loaded) in tables {
-        numeric.push(loaded.peek().numeric_columns());
         database.add(&name, "", loaded)?;
         variables.push(name);
     }
@@ -118,11 +117,11 @@ pub fn linked(tables: Vec<(String, Loaded)>) -> Result<Lines, Miss> {
         if !lines.code.contains(&line) {
             lines.code.push_str(&format!("{line}  # the row of {rows} that {column:?} of a row of {of} means\n"));
         }
-        let names = |table: usize| database.tables()[table].columns.iter().map(|column| column.name.as_str());
-        let own: BTreeSet<&str> = names(link.from.0).collect();
-        let is_number = |name: &str| numeric[link.to.0].iter().any(|column| column == name);
-        let others = names(link.to.0).filter(|name| *name != key && !own.contains(name));
-        let others: Vec<(&str, bool)> = others.map(|name| (name, is_number(name))).collect();
+        let columns = |table: usize| database.tables()[table].columns.iter();
+        let own: BTreeSet<&str> = columns(link.from.0).map(|column| column.name.as_str()).collect();
+        let is_number = |kind: ColumnType| matches!(kind, ColumnType::Integer | ColumnType::Real);
+        let others = columns(link.to.0).filter(|column| column.name != key && !own.contains(column.name.as_str()));
+        let others: Vec<(&str, bool)> = others.map(|column| (column.name.as_str(), is_number(column.kind))).collect();
         if !others.is_empty() && others.len() <= MAX_TAKEN {
             lines.take((of, column), &map, &others, &|name| format!("[{}]", Json::from(name)));
         }

@@ -222,15 +222,13 @@ fn is_all_zero(value: &Value) -> bool {
 /// Whether a step's words ask to see how its result comes about. One that only tells what earlier steps found has no
 /// calculation of its own.
 fn wants_steps(attempt: &Attempt<'_>) -> bool {
+    const STEPS: &[&str] = &["step", "breakdown", "parts", "calculation", "working", "show how", "explain", "details"];
+    if attempt.step.paths().next().is_none() {
+        return false;
+    }
     let asked = attempt.asked().to_lowercase();
-    let reads = attempt.step.paths().next().is_some();
-    reads
-        && ["step", "breakdown", "parts", "calculation", "working", "show how", "explain", "details"].iter().any(
-            |word| {
-                // "Do this step of it" stands in every prompt.
-                asked.matches(word).count() > usize::from(*word == "step")
-            },
-        )
+    // "Do this step of it" stands in every prompt.
+    STEPS.iter().any(|word| asked.matches(word).count() > usize::from(*word == "step"))
 }
 
 /// The result whose lines most others have too: programs that differ in one rule agree on the rest, and a wrong rule

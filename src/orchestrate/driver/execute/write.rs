@@ -95,24 +95,26 @@ fn without_verses(attempt: &Attempt<'_>, inputs: &[Input], written: &[Input]) ->
 
 /// What is demanded of the text: by the step's task, else by the goal's words about its file.
 fn demanded(attempt: &Attempt<'_>, inputs: &[Input]) -> Demand {
-    let goal = &attempt.journal.run().goal;
-    let mut demand = demand::read(&attempt.step.task, goal, &named(inputs));
-    let brief = attempt.brief();
+    let mut demand = demand::read(&attempt.step.task, &attempt.journal.run().goal, &named(inputs));
     if !demand.has_counts()
-        && let Some(words) = attempt.step.file().and_then(|path| clause::of_file_alone(goal, path, &brief.outputs()))
+        && let Some(words) = attempt.step.file().and_then(|path| said_of(attempt, path))
     {
         demand.take_counts(demand::of_whole(&words));
     }
     demand
 }
 
+/// The goal's words about a file, or about the folder of `folder/*`, and no other.
+fn said_of(attempt: &Attempt<'_>, path: &str) -> Option<String> {
+    clause::of_file_alone(&attempt.journal.run().goal, path, &attempt.brief().outputs())
+}
+
 /// What is demanded of the text of an item: by the step's task, else by the goal's words about the folder.
 fn demanded_of_each(attempt: &Attempt<'_>) -> Demand {
-    let (goal, target) = (&attempt.journal.run().goal, &attempt.step.target);
     let mut demand = demand::read(&attempt.step.task, "", &[]);
+    let target = Some(&attempt.step.target).filter(|target| target.ends_with("/*"));
     if !demand.has_counts()
-        && target.ends_with("/*")
-        && let Some(words) = clause::of_file_alone(goal, target, &attempt.brief().outputs())
+        && let Some(words) = target.and_then(|target| said_of(attempt, target))
     {
         demand.take_counts(demand::read(&words, "", &[]));
     }
