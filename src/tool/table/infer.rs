@@ -108,7 +108,7 @@ impl Column {
     }
 
     fn is_numeric(&self) -> bool {
-        matches!(self.kind, ColumnType::Integer | ColumnType::Real)
+        self.kind.is_numeric()
     }
 
     /// Why this cell does not fit the column.

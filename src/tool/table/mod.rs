@@ -67,6 +67,13 @@ pub enum ColumnType {
     Boolean,
 }
 
+impl ColumnType {
+    /// Whether its cells are numbers.
+    pub fn is_numeric(self) -> bool {
+        matches!(self, Self::Integer | Self::Real)
+    }
+}
+
 /// A line of the file that is not a row of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRow {
@@ -124,8 +131,7 @@ pub struct Peek {
 impl Peek {
     /// The names of the columns that hold numbers.
     pub fn numeric_columns(&self) -> Vec<String> {
-        let is_numeric = |kind: &ColumnType| matches!(kind, ColumnType::Integer | ColumnType::Real);
-        let columns = self.columns.iter().zip(&self.types).filter(|(_, kind)| is_numeric(kind));
+        let columns = self.columns.iter().zip(&self.types).filter(|(_, kind)| kind.is_numeric());
         columns.map(|(name, _)| name.clone()).collect()
     }
 }

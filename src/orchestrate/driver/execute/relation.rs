@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::program::plain;
 use super::{Miss, named};
 use crate::tool::query::Database;
-use crate::tool::table::{ColumnType, Loaded};
+use crate::tool::table::Loaded;
 
 /// Columns that the rows of a table get from the rows that they point to.
 const MAX_TAKEN: usize = 6;
@@ -119,9 +119,8 @@ pub fn linked(tables: Vec<(String, Loaded)>) -> Result<Lines, Miss> {
         }
         let columns = |table: usize| database.tables()[table].columns.iter();
         let own: BTreeSet<&str> = columns(link.from.0).map(|column| column.name.as_str()).collect();
-        let is_number = |kind: ColumnType| matches!(kind, ColumnType::Integer | ColumnType::Real);
         let others = columns(link.to.0).filter(|column| column.name != key && !own.contains(column.name.as_str()));
-        let others: Vec<(&str, bool)> = others.map(|column| (column.name.as_str(), is_number(column.kind))).collect();
+        let others: Vec<(&str, bool)> = others.map(|column| (column.name.as_str(), column.kind.is_numeric())).collect();
         if !others.is_empty() && others.len() <= MAX_TAKEN {
             lines.take((of, column), &map, &others, &|name| format!("[{}]", Json::from(name)));
         }

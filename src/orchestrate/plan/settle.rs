@@ -1,222 +1,14 @@
-//! Plans: the steps of a run, the grammar they are decoded under, and how they are shown.
+//! A plan as it will be carried out: what code sees better than the model that planned.
 //!
-//! A plan is coarse: a step says what to do, with which tool, from which files and earlier results, and
-//! where the result goes. Arguments are bound later, when the inputs are known. Under the grammar
-//! of [`super::score`] a plan that does not parse, names an unknown tool or file, or refers to a later step
-//! cannot be produced. [`check`] holds the same for plans that a person wrote.
+//! Small models forget sources, guess results, take the wrong tool for a question, and plan steps that nothing comes of. What
+//! becomes of a step depends on those before it alone, so that a plan can be settled while it is still being written.
 //! Must not know: the engine, prompts, the state of a run.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
-
-use super::brief::Brief;
-use super::{amount, clause, demand, replacement, requirement, word};
-use crate::tool::Registry;
+use super::super::brief::Brief;
+use super::super::{amount, clause, demand, replacement, requirement, word};
+use super::{LATER, REPLACE, REPLY, Step, parse, reference, writes_by_itself};
 use crate::tool::format::{self, Format};
 use crate::types::StepId;
-
-/// Step kinds that are no tools of the registry.
-pub const KINDS: &[(&str, &str)] = &[
-    ("answer", "reads documents and answers questions from their text; names the source file"),
-    ("write", "writes prose: summary, letter, poem, explanation, translation, description"),
-    ("ask", "asks the person a question that the goal cannot be done without"),
-    ("goal", "hands a large part of the work to a plan of its own"),
-];
-
-/// The tool that replaces a text wherever it stands: its calls for several sources do not meet.
-pub const REPLACE: &str = "replace_text";
-
-/// Tools that no plan needs: files that stand in `from` are read, and results are saved, without a step.
-const UNPLANNED: &[&str] = &["write_file", "read_file"];
-
-/// The most steps that one round of planning may add.
-pub const MAX_STEPS: usize = 7;
-
-/// One unit of work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// Position in the run's plan, from 1.
-    pub id: StepId,
-    /// Where the result goes: a file, `folder/*` (a file per item), [`REPLY`] or [`LATER`].
-    #[serde(rename = "for")]
-    pub target: String,
-    /// What to do, in words.
-    #[serde(rename = "do")]
-    pub task: String,
-    /// A tool of the registry or one of [`KINDS`].
-    pub tool: String,
-    /// Files (`data/a.csv`), folders (`notes/`) and earlier results (`$1`).
-    #[serde(default)]
-    pub from: Vec<String>,
-    /// `file in notes`, `line of list.txt` or `row of $1`: the step is done once for each.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub each: Option<String>,
-    /// Form of the file that receives the result.
-    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
-    pub form: Option<Format>,
-    /// Arguments of the tool, if they are known already (plan files); otherwise bound when the step runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arguments: Option<Json>,
-}
-
-/// Target of a step whose result the person wants to be told.
-pub const REPLY: &str = "reply";
-/// Target of a step whose result only later steps need.
-pub const LATER: &str = "later";
-
-/// A plan that cannot be run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Not JSON, or not of a plan's shape.
-    #[error("the plan is not readable: {0}")]
-    Parse(String),
-    /// No step at all.
-    #[error("the plan has no step")]
-    Empty,
-    /// A tool that is not there.
-    #[error("step {step} wants the tool `{tool}`; there are {known}")]
-    UnknownTool {
-        /// Its id.
-        step: StepId,
-        /// The name.
-        tool: String,
-        /// The names that exist.
-        known: String,
-    },
-    /// A reference to itself, a later step or a step that does not exist.
-    #[error("step {step} refers to {reference}, which is not an earlier step")]
-    Reference {
-        /// Its id.
-        step: StepId,
-        /// The reference.
-        reference: String,
-    },
-    /// Ids must count from 1 without gaps.
-    #[error("step number {expected} has the id {found}")]
-    Id {
-        /// The id it should have.
-        expected: StepId,
-        /// The id it has.
-        found: StepId,
-    },
-}
-
-impl Step {
-    /// The earlier steps whose results this one uses.
-    pub fn needs(&self) -> Vec<StepId> {
-        let each = self.each.as_deref().and_then(|items| items.strip_prefix("row of "));
-        let mut ids: Vec<StepId> = self.from.iter().map(String::as_str).chain(each).filter_map(reference).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
-    }
-
-    /// The files and folders it reads.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.from.iter().map(String::as_str).filter(|source| reference(source).is_none())
-    }
-
-    /// The file that receives its result.
-    pub fn file(&self) -> Option<&str> {
-        (self.target != REPLY && self.target != LATER).then_some(self.target.as_str())
-    }
-
-    /// The file that the text of one item goes into, if each item gets one.
-    pub fn file_of_item(&self, name: &str) -> Option<String> {
-        let folder = self.file()?.strip_suffix("/*")?;
-        Some(format!("{folder}/{name}"))
-    }
-
-    /// The form in which its result goes into a file of that name.
-    pub fn form_for(&self, path: &str) -> Format {
-        let natural = format::detect(path);
-        match (self.form, natural) {
-            (Some(form), Some(natural)) if !fits(form, natural) => natural,
-            (Some(form), _) => form,
-            (None, Some(natural)) => natural,
-            (None, None) => Format::Text,
-        }
-    }
-}
-
-/// Whether a file whose extension asks for `natural` can hold `form`.
-fn fits(form: Format, natural: Format) -> bool {
-    match natural {
-        Format::Json | Format::JsonObject => matches!(form, Format::Json | Format::JsonObject),
-        Format::Csv | Format::JsonLines | Format::Yaml => form == natural,
-        _ => !matches!(form, Format::Json | Format::JsonObject | Format::JsonLines | Format::Yaml),
-    }
-}
-
-/// The step that a reference like `$2` means.
-pub fn reference(source: &str) -> Option<StepId> {
-    source.strip_prefix('$')?.parse().ok().map(StepId)
-}
-
-/// Steps of a plan text: `{"steps":[…]}`, numbered from `first`.
-///
-/// # Errors
-/// [`Error::Parse`]; [`Error::Id`] if ids are given and do not count from `first`.
-pub fn parse(text: &str, first: StepId) -> Result<Vec<Step>, Error> {
-    #[derive(Deserialize)]
-    struct Raw {
-        steps: Vec<serde_json::Map<String, Json>>,
-    }
-    let raw: Raw = serde_json::from_str(text).map_err(|error| Error::Parse(error.to_string()))?;
-    let mut steps = Vec::with_capacity(raw.steps.len());
-    for (k, mut fields) in raw.steps.into_iter().enumerate() {
-        let expected = StepId(first.0 + k as u32);
-        fields.entry("id").or_insert(json!(expected.0));
-        let step: Step = serde_json::from_value(Json::Object(fields))
-            .map_err(|error| Error::Parse(format!("step {expected}: {error}")))?;
-        if step.id != expected {
-            return Err(Error::Id { expected, found: step.id });
-        }
-        steps.push(step);
-    }
-    Ok(steps)
-}
-
-/// Holds of every plan before it is run, whoever wrote it.
-///
-/// # Errors
-/// The first fault found.
-pub fn check(steps: &[Step], done: &[StepId], registry: &Registry) -> Result<(), Error> {
-    if steps.is_empty() {
-        return Err(Error::Empty);
-    }
-    let known: Vec<&str> =
-        KINDS.iter().map(|kind| kind.0).chain(registry.tools().iter().map(|tool| tool.spec().name)).collect();
-    for (k, step) in steps.iter().enumerate() {
-        if !known.contains(&step.tool.as_str()) {
-            return Err(Error::UnknownTool { step: step.id, tool: step.tool.clone(), known: known.join(", ") });
-        }
-        for id in step.needs() {
-            if !done.contains(&id) && !steps[..k].iter().any(|earlier| earlier.id == id) {
-                return Err(Error::Reference { step: step.id, reference: id.to_string() });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Tools whose arguments name the files they write.
-pub fn writes_by_itself(tool: &str) -> bool {
-    ["convert", "move_file", "copy_file", "append_file", "make_folder", "script"].contains(&tool)
-}
-
-/// Tools that most goals need, shown first: small models take what stands first.
-const FIRST: &[&str] = &["query_table", "answer", "write", "script", "search_text"];
-
-/// Every name a step's `tool` may have in a plan, with its description, in the planner's order.
-pub fn tool_names(registry: &Registry) -> Vec<(&str, &str)> {
-    let tools = registry.tools().iter().map(|tool| (tool.spec().name, tool.spec().description));
-    let mut names: Vec<_> = tools.chain(KINDS.iter().copied()).filter(|(name, _)| !UNPLANNED.contains(name)).collect();
-    let rank = |name: &str| FIRST.iter().position(|&first| first == name).unwrap_or(FIRST.len());
-    names.sort_by_key(|(name, _)| rank(name));
-    names
-}
 
 /// The numbers that stand in a text in digits, as they are written.
 fn numbers(text: &str) -> Vec<String> {
@@ -597,30 +389,17 @@ impl<'a> Sketch<'a> {
     }
 }
 
-/// The plan as an indented text tree, one line a step.
-pub fn tree(steps: &[Step]) -> String {
-    let mut text = String::new();
-    for (k, step) in steps.iter().enumerate() {
-        let branch = if k + 1 == steps.len() { "└─" } else { "├─" };
-        let mut line = format!("{branch} {} {}: {}", step.id, step.tool, step.task);
-        if !step.from.is_empty() {
-            line.push_str(&format!("  ← {}", step.from.join(", ")));
-        }
-        if let Some(items) = &step.each {
-            line.push_str(&format!("  each {items}"));
-        }
-        if let Some(into) = step.file() {
-            line.push_str(&format!("  → {into}"));
-        }
-        text.push_str(&line);
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orchestrate::brief;
+
+    /// The steps of a plan for a goal, where these files are there.
+    fn settled_for(goal: &str, files: &[&str], plan: &str) -> Vec<Step> {
+        let files: Vec<String> = files.iter().map(|&path| path.to_owned()).collect();
+        let brief = brief::read(goal, &files);
+        settle(parse(plan, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal)
+    }
 
     /// Byte by byte: where how many steps were given out, and the whole plan.
     fn followed(text: &str) -> (Vec<(usize, usize)>, Vec<String>) {
@@ -649,12 +428,11 @@ mod tests {
 
     #[test]
     fn a_file_that_the_goal_names_for_a_result_is_read_for_it() {
-        let files = ["flats.csv", "total.txt", "other.csv"].map(str::to_owned);
+        let files = ["flats.csv", "total.txt", "other.csv"];
         let goal = "Share the total in total.txt by the area in flats.csv and write it to costs.csv.";
-        let brief = super::super::brief::read(goal, &files);
         let settled = |tool: &str, from: &str| {
             let text = format!(r#"{{"steps":[{{"for":"costs.csv","do":"costs","tool":"{tool}","from":[{from}]}}]}}"#);
-            let steps = settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal);
+            let steps = settled_for(goal, &files, &text);
             format!("{} {}", steps[0].tool, steps[0].from.join(" "))
         };
         assert_eq!(settled("query_table", "\"flats.csv\""), "script flats.csv total.txt");
@@ -666,23 +444,21 @@ mod tests {
 
     #[test]
     fn questions_are_not_answered_from_their_list_alone() {
-        let files = ["asked.txt", "guide.md", "other.md"].map(str::to_owned);
+        let files = ["asked.txt", "guide.md", "other.md"];
         let goal = "Their questions are in asked.txt, all stands in guide.md. Write the replies to r.md.";
-        let brief = super::super::brief::read(goal, &files);
         let text = r#"{"steps":[{"for":"r.md","do":"replies","tool":"answer","from":["asked.txt"]}]}"#;
-        let steps = settle(parse(text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal);
+        let steps = settled_for(goal, &files, text);
         assert_eq!(steps[0].from, ["asked.txt", "guide.md"]);
     }
 
     #[test]
     fn an_amount_that_a_file_lists_is_told_from_there() {
         let goal = "Write bill.txt with the fee, the VAT and the total, one line each. Then tell me the total.";
-        let brief = super::super::brief::read(goal, &[]);
         let n_steps = |tool: &str, task: &str| {
             let text = format!(
                 r#"{{"steps":[{{"for":"bill.txt","do":"fee, VAT, total","tool":"{tool}","from":["a.csv"]}},{{"for":"reply","do":"{task}","tool":"query_table","from":["a.csv"]}}]}}"#
             );
-            settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).len()
+            settled_for(goal, &[], &text).len()
         };
         assert_eq!([n_steps("script", "the total"), n_steps("script", "the number of rows")], [1, 2]);
         assert_eq!(n_steps("write", "the total"), 2, "only a program fills such a list in");
@@ -691,12 +467,11 @@ mod tests {
     #[test]
     fn what_is_answered_in_a_file_is_told_from_there() {
         let goal = "What does it cost, and who pays? Write the answers to a.md.";
-        let brief = super::super::brief::read(goal, &[]);
         let n_steps = |task: &str, from: &str| {
             let text = format!(
                 r#"{{"steps":[{{"for":"a.md","do":"cost and payer","tool":"answer","from":["docs/"]}},{{"for":"reply","do":"{task}","tool":"answer","from":["{from}"]}}]}}"#
             );
-            settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).len()
+            settled_for(goal, &[], &text).len()
         };
         assert_eq!(n_steps("the cost and payer", "docs/"), 1);
         assert_eq!([n_steps("the date", "docs/"), n_steps("cost and payer", "other/")], [2, 2]);
@@ -705,9 +480,8 @@ mod tests {
     #[test]
     fn a_row_per_document_is_read_from_it() {
         let settled = |goal: &str, from: &str| {
-            let brief = super::super::brief::read(goal, &[]);
             let text = format!(r#"{{"steps":[{{"for":"o.csv","do":"rows","tool":"list_files","from":["{from}"]}}]}}"#);
-            settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).remove(0).tool
+            settled_for(goal, &[], &text).remove(0).tool
         };
         let goal = "For each mail in inbox write who sent it to o.csv with the columns file and sender.";
         assert_eq!(
@@ -736,9 +510,8 @@ mod tests {
     #[test]
     fn questions_about_texts_are_looked_up_and_not_computed() {
         let planned = |tool: &str, goal: &str, from: &str| {
-            let brief = super::super::brief::read(goal, &["stock.csv".to_owned()]);
             let text = format!(r#"{{"steps":[{{"for":"b.md","do":"the cost","tool":"{tool}","from":["{from}"]}}]}}"#);
-            settle(parse(&text, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal).remove(0).tool
+            settled_for(goal, &["stock.csv"], &text).remove(0).tool
         };
         let settled = |goal: &str, from: &str| planned("script", goal, from);
         let asked = "What does the boat cost, and who has the key? Put it into b.md.";
@@ -757,11 +530,8 @@ mod tests {
     fn a_last_step_for_later_is_told_where_something_is_to_be_told() {
         let plan = r#"{"steps":[{"for":"g.csv","do":"the good rows","tool":"query_table","from":["a.csv"]},{"for":"later","do":"their mean","tool":"script","from":["$1"]}]}"#;
         let goal = "Put the good rows into g.csv. Work out their mean and report it to me.";
-        let targets = |goal: &str| {
-            let brief = super::super::brief::read(goal, &["a.csv".to_owned()]);
-            let steps = settle(parse(plan, StepId(1)).unwrap(), &brief, &brief.outputs(), StepId(1), goal);
-            steps.into_iter().map(|step| step.target).collect::<Vec<_>>()
-        };
+        let targets =
+            |goal: &str| settled_for(goal, &["a.csv"], plan).into_iter().map(|step| step.target).collect::<Vec<_>>();
         assert_eq!(targets(goal), ["g.csv", "reply"]);
         assert_eq!(targets("Put the good rows into g.csv."), ["g.csv"]);
     }
@@ -769,7 +539,7 @@ mod tests {
     #[test]
     fn a_figure_that_is_to_be_told_gets_a_step() {
         let goal = "Compute the bill of each car and write them to bills.csv. Tell me what they pay together.";
-        let brief = super::super::brief::read(goal, &[]);
+        let brief = brief::read(goal, &[]);
         let settled = |tool: &str, goal: &str| {
             let text = format!(r#"{{"steps":[{{"for":"bills.csv","do":"bills","tool":"{tool}","from":[]}}]}}"#);
             settle(parse(&text, StepId(3)).unwrap(), &brief, &brief.outputs(), StepId(3), goal)
