@@ -5,10 +5,13 @@
 //! two terms: what the first one rounds away is quantized again, as a row of its own, and the two products are added.
 //! Invariant: a row's groups depend on that row alone.
 
+#![allow(unsafe_code)]
+
 use super::isa::{Isa, Kernel, isa, run};
 use super::simd::{LANES, Simd};
 use super::threads::Threads;
 use crate::types::Precision;
+use std::mem::MaybeUninit;
 
 /// Values that share a scale.
 pub(super) const GROUP: usize = 32;
@@ -21,10 +24,12 @@ pub(super) struct Group {
     pub scale: f32,
     /// Negated sums of the codes: of the first 16, of the last 16, of all.
     pub minus_sums: [i32; 3],
+    /// The same sums of what the codes stand for: each times the scale.
+    pub minus_values: [f32; 3],
 }
 
 impl Group {
-    const ZERO: Group = Group { codes: [[0; 4]; GROUP / 4], scale: 0.0, minus_sums: [0; 3] };
+    const ZERO: Group = Group { codes: [[0; 4]; GROUP / 4], scale: 0.0, minus_sums: [0; 3], minus_values: [0.0; 3] };
 }
 
 /// Rows of activations, quantized once for every matrix that they are multiplied with.
@@ -66,15 +71,16 @@ impl QuantizedRows {
     }
 
     pub(super) fn quantize_on(isa: Isa, x: &[f32], [n_rows, n_cols]: [usize; 2], threads: &Threads) -> Self {
-        /// Groups that are worth a fork: about 10 µs of work.
-        const CHUNK: usize = 1024;
+        /// Groups that are worth a fork: about 4 µs of work.
+        const CHUNK: usize = 256;
         assert!(n_cols.is_multiple_of(GROUP), "{n_cols} columns are not a multiple of {GROUP}");
         assert_eq!(x.len(), n_rows * n_cols, "activations do not have the shape [{n_rows}, {n_cols}]");
-        let mut groups = vec![Group::ZERO; x.len() / GROUP];
-        threads.for_chunks(&mut groups, CHUNK, |i, groups| {
+        let quantize = |i: usize, groups: &mut [MaybeUninit<Group>]| {
             let x = &x[i * CHUNK * GROUP..][..groups.len() * GROUP];
             run(isa, Quantize { x: x.as_chunks().0, groups });
-        });
+        };
+        // SAFETY: `x` has as many groups as are written.
+        let groups = unsafe { threads.collect_chunks(x.len() / GROUP, CHUNK, quantize) };
         Self { n_rows, n_cols, terms_per_row: 1, groups }
     }
 
@@ -101,7 +107,8 @@ impl QuantizedRows {
 
 struct Quantize<'a> {
     x: &'a [[f32; GROUP]],
-    groups: &'a mut [Group],
+    /// As many, all of which are written.
+    groups: &'a mut [MaybeUninit<Group>],
 }
 
 impl Kernel for Quantize<'_> {
@@ -110,13 +117,13 @@ impl Kernel for Quantize<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         for (x, group) in self.x.iter().zip(self.groups) {
-            quantize_group(simd, x, group);
+            group.write(quantize_group(simd, x));
         }
     }
 }
 
 #[inline(always)]
-fn quantize_group<S: Simd>(simd: S, x: &[f32; GROUP], group: &mut Group) {
+fn quantize_group<S: Simd>(simd: S, x: &[f32; GROUP]) -> Group {
     let (halves, _) = x.as_chunks::<LANES>();
     let (a, b) = (simd.load(&halves[0]), simd.load(&halves[1]));
     // Magnitudes are compared as integers: the order is the same, and an infinity or a NaN comes out on top.
@@ -124,23 +131,27 @@ fn quantize_group<S: Simd>(simd: S, x: &[f32; GROUP], group: &mut Group) {
     let largest = simd.max_int(simd.and(simd.bits(a), magnitude), simd.and(simd.bits(b), magnitude));
     let largest = f32::from_bits(simd.largest_int(largest) as u32);
     if !largest.is_finite() {
-        *group = Group { scale: f32::NAN, ..Group::ZERO };
-        return;
+        return Group { scale: f32::NAN, minus_values: [f32::NAN; 3], ..Group::ZERO };
     }
     // Below this, `127 / largest` would overflow; such a group is zero for every purpose.
     if largest < 1e-36 {
-        *group = Group::ZERO;
-        return;
+        return Group::ZERO;
     }
-    let inverse = simd.splat(127.0 / largest);
+    let (scale, inverse) = (largest / 127.0, simd.splat(127.0 / largest));
+    // One by one, not by `map`: closures given to it are not always compiled for this instruction set.
+    let (first, last) = (simd.to_int(simd.mul(a, inverse)), simd.to_int(simd.mul(b, inverse)));
     let mut codes = [[0; LANES]; 2];
-    for (codes, half) in codes.iter_mut().zip([a, b]) {
-        simd.store_low_bytes(simd.to_int(simd.mul(half, inverse)), codes);
-    }
-    let [first, last] = codes.map(|half| half.iter().map(|&code| i32::from(code)).sum::<i32>());
-    for (quad, codes) in group.codes.iter_mut().zip(codes.as_flattened().as_chunks::<4>().0) {
-        *quad = *codes;
-    }
-    group.scale = largest / 127.0;
-    group.minus_sums = [-first, -last, -(first + last)];
+    simd.store_low_bytes(first, &mut codes[0]);
+    simd.store_low_bytes(last, &mut codes[1]);
+    // Sums of codes are exact as floating-point numbers too.
+    let (first, last) = (-simd.sum(simd.floats(first)), -simd.sum(simd.floats(last)));
+    let all = first + last;
+    let mut group = Group {
+        scale,
+        minus_sums: [first as i32, last as i32, all as i32],
+        minus_values: [scale * first, scale * last, scale * all],
+        ..Group::ZERO
+    };
+    group.codes.copy_from_slice(codes.as_flattened().as_chunks::<4>().0);
+    group
 }

@@ -6,20 +6,20 @@
 #![allow(unsafe_code)]
 
 use super::isa::Kernel;
-use super::matmul::store_block;
+use super::matmul::{Outputs, store_block};
 use super::packed::View;
 use super::simd::{Line, Simd};
-use super::threads::SharedMut;
 use crate::types::Dtype;
 use std::ops::Range;
 
 /// The rows of some blocks, for all rows of activations.
 pub(super) struct DenseProduct<'a> {
     pub weights: View<'a>,
-    /// `[m, n_cols]`
+    /// `[n_rows, n_cols]`
     pub x: &'a [f32],
+    pub n_rows: usize,
     pub blocks: Range<usize>,
-    pub out: &'a SharedMut<'a, f32>,
+    pub out: &'a Outputs<'a>,
 }
 
 /// A kind of dense weights: 16 of them, one per row of a block, are a vector.
@@ -77,7 +77,7 @@ impl Kernel for DenseProduct<'_> {
 impl DenseProduct<'_> {
     #[inline(always)]
     fn product<S: Simd, E: Element>(&self, simd: S) {
-        let m = self.x.len() / self.weights.weights().n_cols().max(1);
+        let m = self.n_rows;
         for block in self.blocks.clone() {
             let mut row = 0;
             while row < m {

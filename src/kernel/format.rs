@@ -25,6 +25,7 @@
 use super::encoding::{Codebook, NON_LINEAR};
 use super::simd::{Line, Simd};
 use crate::types::Dtype;
+use std::marker::PhantomData;
 
 /// Rows that are interleaved.
 pub(super) const ROWS: usize = 16;
@@ -70,7 +71,7 @@ pub(super) struct Places {
 
 impl Places {
     /// Units that lie together.
-    const fn together(self) -> usize {
+    pub(super) const fn together(self) -> usize {
         if self.in_bytes { SUPER } else { 1 + self.vectors % 2 }
     }
 
@@ -80,7 +81,7 @@ impl Places {
     }
 
     /// Lines from the first of the units that lie together to the first of the next ones.
-    const fn stride(self) -> usize {
+    pub(super) const fn stride(self) -> usize {
         self.together() * self.code_lines + self.scale_lines()
     }
 
@@ -217,7 +218,7 @@ pub(super) fn read_codes(row: usize, lines: &[Line]) -> [u8; UNIT] {
 
 /// The quads of a unit, one code per byte.
 #[inline(always)]
-pub(super) fn unpack<S: Simd, F: Format>(simd: S, lines: &[Line]) -> [S::I; QUADS] {
+fn unpack<S: Simd, F: Format>(simd: S, lines: &[Line]) -> [S::I; QUADS] {
     let mut quads = [simd.splat_int(0); QUADS];
     if F::BITS == 8 {
         for j in 0..QUADS {
@@ -253,25 +254,77 @@ pub(super) fn unpack<S: Simd, F: Format>(simd: S, lines: &[Line]) -> [S::I; QUAD
     quads
 }
 
-/// The scales of group `g` of a unit, or its minima.
-///
-/// # Safety
-/// `lines` holds more than `unit` units, `g < F::GROUPS`, and minima are asked for only where the format has them.
-#[inline(always)]
-pub(super) unsafe fn load_scale<S: Simd, F: Format>(
+/// Units that lie together, ready to be taken apart.
+#[derive(Clone, Copy)]
+pub(super) struct Units<'a, S: Simd, F> {
     simd: S,
-    lines: &[Line],
-    unit: usize,
-    (g, min): (usize, bool),
-) -> S::F {
-    let (line, part) = F::PLACES.scale(unit, g + if min { F::GROUPS } else { 0 });
-    debug_assert!(line < lines.len());
-    // SAFETY: passed on to the caller: the places of a unit's scales lie among the lines of its block.
-    let line = unsafe { lines.get_unchecked(line) };
-    if !F::IN_BYTES {
-        return simd.load_f16(&line.halves()[part]);
+    /// Exactly those of the units.
+    lines: &'a [Line],
+    /// What all scales in bytes, and all minima, are multiplied with.
+    factors: [S::F; 2],
+    format: PhantomData<F>,
+}
+
+impl<'a, S: Simd, F: Format> Units<'a, S, F> {
+    /// The `at`th units that lie together in a block.
+    ///
+    /// # Panics
+    /// If the block ends before.
+    #[inline(always)]
+    pub fn new(simd: S, block: &'a [Line], at: usize) -> Self {
+        let lines = &block[at * F::PLACES.stride()..][..F::PLACES.stride()];
+        let mut factors = [simd.splat(0.0); 2];
+        if F::IN_BYTES {
+            let [scales, minima] = lines[F::PLACES.factors(0)].halves();
+            factors = [simd.load_f16(scales), simd.load_f16(minima)];
+        }
+        Self { simd, lines, factors, format: PhantomData }
     }
-    // SAFETY: as above; the line of factors lies before the line of the scales.
-    let factors = unsafe { lines.get_unchecked(F::PLACES.factors(unit)) };
-    simd.mul(simd.load_f16(&factors.halves()[usize::from(min)]), simd.floats(simd.load_bytes(&line.quarters()[part])))
+
+    /// The quads of the `i`th unit, one code per byte.
+    ///
+    /// # Safety
+    /// So many units lie together.
+    #[inline(always)]
+    pub unsafe fn quads(&self, i: usize) -> [S::I; QUADS] {
+        let codes = F::PLACES.codes(i);
+        debug_assert!(i < F::PLACES.together());
+        // SAFETY: the caller says that the unit is there, and with it the lines of its codes.
+        unpack::<S, F>(self.simd, unsafe { self.lines.get_unchecked(codes..codes + F::PLACES.code_lines) })
+    }
+
+    /// The scales of group `g` of the `i`th unit.
+    ///
+    /// # Safety
+    /// So many units lie together, and a unit has so many groups.
+    #[inline(always)]
+    pub unsafe fn scale(&self, i: usize, g: usize) -> S::F {
+        // SAFETY: passed on to the caller; scales are a unit's first vectors.
+        unsafe { self.vector(i, g, self.factors[0]) }
+    }
+
+    /// The minima of group `g` of the `i`th unit.
+    ///
+    /// # Safety
+    /// As for [`Units::scale`], and the format has minima.
+    #[inline(always)]
+    pub unsafe fn min(&self, i: usize, g: usize) -> S::F {
+        // SAFETY: passed on to the caller; minima follow the scales.
+        unsafe { self.vector(i, F::GROUPS + g, self.factors[1]) }
+    }
+
+    /// # Safety
+    /// The `i`th unit is there and has so many vectors.
+    #[inline(always)]
+    unsafe fn vector(&self, i: usize, vector: usize, factor: S::F) -> S::F {
+        let (line, part) = F::PLACES.scale(i, vector);
+        debug_assert!(line < self.lines.len());
+        // SAFETY: the caller says that the vector is there; it lies among the lines of its units.
+        let line = unsafe { self.lines.get_unchecked(line) };
+        if F::IN_BYTES {
+            self.simd.mul(factor, self.simd.floats(self.simd.load_bytes(&line.quarters()[part])))
+        } else {
+            self.simd.load_f16(&line.halves()[part])
+        }
+    }
 }

@@ -7,9 +7,12 @@
 //!
 //! Must not know: who owns a block.
 
+#![allow(unsafe_code)]
+
 use super::isa::{Kernel, isa, run};
 use super::simd::{LANES, Simd};
-use crate::types::{BLOCK_TOKENS, BlockId};
+use super::threads::{SharedMut, Threads};
+use crate::types::{BLOCK_TOKENS, BlockId, Span};
 use half::f16;
 
 /// Shape of the KV memory of one model.
@@ -58,14 +61,53 @@ impl KvLayout {
         let ((blocks, position), (k, v)) = (at, kv);
         let n = self.n_kv_heads * self.head_dim;
         assert!(k.len() == n && v.len() == n, "a token's keys and values are {} and {}, not {n}", k.len(), v.len());
-        let (block, slot) = (blocks[position / BLOCK_TOKENS], position % BLOCK_TOKENS);
-        for (head, (k, v)) in k.chunks_exact(self.head_dim).zip(v.chunks_exact(self.head_dim)).enumerate() {
-            let k_start = self.k_offset(layer, block, head) + slot;
-            let v_start = self.v_offset(layer, block, head) + slot * self.value_stride();
-            let to = &mut pool[k_start..k_start + (self.head_dim - 1) * BLOCK_TOKENS + 1];
-            run(isa(), Convert { x: k, to, stride: BLOCK_TOKENS });
-            run(isa(), Convert { x: v, to: &mut pool[v_start..v_start + self.head_dim], stride: 1 });
+        for head in 0..self.n_kv_heads {
+            let start = self.k_offset(layer, blocks[position / BLOCK_TOKENS], head);
+            self.store_head(&mut pool[start..start + self.head_len()], position % BLOCK_TOKENS, self.head(head, kv));
         }
+    }
+
+    /// As [`KvLayout::store`] for the new tokens of `spans`, in order: `[n_tokens, n_kv_heads, head_dim]` of keys and as
+    /// many values.
+    ///
+    /// # Panics
+    /// If there are other numbers of keys or values, or a position lies outside its span's blocks or the pool.
+    pub fn store_rows(
+        &self,
+        pool: &mut [f16],
+        layer: usize,
+        spans: &[Span],
+        (k, v): (&[f32], &[f32]),
+        threads: &Threads,
+    ) {
+        let width = self.n_kv_heads * self.head_dim;
+        let n = spans.iter().map(|span| span.n_tokens).sum::<usize>() * width;
+        assert!(k.len() == n && v.len() == n, "keys and values are {} and {}, not {n}", k.len(), v.len());
+        let pool = SharedMut::new(pool);
+        threads.parallel_for(self.n_kv_heads, |head| {
+            let mut rows = k.chunks_exact(width).zip(v.chunks_exact(width));
+            for span in spans {
+                for (position, kv) in (span.start..).zip(rows.by_ref().take(span.n_tokens)) {
+                    let start = self.k_offset(layer, span.blocks[position / BLOCK_TOKENS], head);
+                    // SAFETY: every head comes once, and what different heads have in a block does not overlap.
+                    let to = unsafe { pool.slice(start, start + self.head_len()) };
+                    self.store_head(to, position % BLOCK_TOKENS, self.head(head, kv));
+                }
+            }
+        });
+    }
+
+    /// What one head has of a token's keys and values.
+    fn head<'a>(&self, head: usize, (k, v): (&'a [f32], &'a [f32])) -> (&'a [f32], &'a [f32]) {
+        let at = head * self.head_dim..(head + 1) * self.head_dim;
+        (&k[at.clone()], &v[at])
+    }
+
+    /// Writes one head's key and value into its part of a block.
+    fn store_head(&self, block: &mut [f16], slot: usize, (k, v): (&[f32], &[f32])) {
+        let (keys, values) = block.split_at_mut(BLOCK_TOKENS * self.head_dim);
+        run(isa(), Convert { x: k, to: &mut keys[slot..], stride: BLOCK_TOKENS });
+        run(isa(), Convert { x: v, to: &mut values[slot * self.value_stride()..][..self.head_dim], stride: 1 });
     }
 }
 

@@ -1,58 +1,65 @@
 //! Products of packed weights and rows of activations: `out[m, n] = sum over k of x[m, k]·w[n, k]`.
 //!
 //! Per unit of 32 columns, with `s` and `min` the weights' scales and minima and `a` the activations' scale:
-//! `acc = acc + a·(s·dot(q, x) − min·sum(x))`, the dot product exact in integers, the rest one rounding per operation
-//! in this order. An output element's operations depend on its own row of weights and of activations alone: not on the
-//! other rows, the threads or the instruction set.
+//! `acc = acc + a·(s·dot(q, x))`, then `acc = acc − min·(a·sum(x))`, the dot product exact in integers, the rest one
+//! rounding per operation in this order. An output element's operations depend on its own row of weights and of
+//! activations alone: not on the other rows, the threads or the instruction set.
 //!
 //! A thread takes blocks of 16 weight rows; a unit is loaded and taken apart once for up to 8 rows of activations.
+//!
+//! What bounds many rows: a unit and a row are eight dot products of four, two multiplications for the scales, and one
+//! more where there are minima. On CPUs with two pipes for multiplications all of these compete for them, integers or
+//! not, while additions, conversions, shifts and taking apart go beside: at best 8 in 10 of the rate of dot products,
+//! 8 in 11 with minima, 8 in 11 with two groups per unit.
 
 #![allow(unsafe_code)]
 
 use super::activation::{Group, QuantizedRows};
 use super::dense::DenseProduct;
-use super::format::{Format, QUADS, ROWS, UNIT, load_scale, unpack, with_format};
+use super::format::{Format, QUADS, ROWS, UNIT, Units, with_format};
 use super::isa::{Isa, Kernel, isa, run};
 use super::packed::{Packed, View};
 use super::simd::{LANES, Line, Simd};
-use super::threads::{SharedMut, Threads};
+use super::threads::{SharedMut, Threads, collect};
 use crate::types::Dtype;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 impl Packed {
-    /// Multiplies `x`, `[m, n_cols]`, with the transpose of this matrix into `out`, `[m, n_rows]`.
+    /// Multiplies `x`, `[n_rows, n_cols]`, with the transpose of this matrix: `[n_rows, outputs]`.
     ///
     /// Quantized weights meet activations of 8 bits (see [`QuantizedRows`]), dense ones full activations.
     ///
     /// # Panics
-    /// If `x` or `out` is not whole rows, or they differ in the number of rows.
-    pub fn matmul(&self, x: &[f32], out: &mut [f32], threads: &Threads) {
-        self.matmul_on(isa(), x, out, threads);
+    /// If `x` is not of that shape.
+    pub fn matmul(&self, x: &[f32], n_rows: usize, threads: &Threads) -> Vec<f32> {
+        self.matmul_on(isa(), x, n_rows, threads)
     }
 
     /// As [`Packed::matmul`], with activations that were quantized before.
     ///
     /// # Panics
     /// If the weights are dense, or a shape does not fit.
-    pub fn matmul_quantized(&self, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
-        self.matmul_quantized_on(isa(), x, out, threads);
+    pub fn matmul_quantized(&self, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
+        View::all(self).matmul_quantized_on(isa(), x, threads)
     }
 
-    /// As [`Packed::matmul`], but the outputs `wanted` alone, ascending; `out`: `[m, wanted.len()]`. Each is what
+    /// As [`Packed::matmul`], but the outputs `wanted` alone, ascending: `[n_rows, wanted.len()]`. Each is what
     /// [`Packed::matmul`] gives, bit for bit.
     ///
     /// # Panics
     /// As [`Packed::matmul`], or if an output does not exist.
-    pub fn matmul_some(&self, x: &[f32], wanted: &[u32], out: &mut [f32], threads: &Threads) {
-        self.gather(wanted, out, |view, out| view.matmul_on(isa(), x, out, threads));
+    pub fn matmul_some(&self, x: &[f32], n_rows: usize, wanted: &[u32], threads: &Threads) -> Vec<f32> {
+        self.gather(wanted, |view| view.matmul_on(isa(), x, n_rows, threads))
     }
 
     /// As [`Packed::matmul_some`], with activations that were quantized before.
     ///
     /// # Panics
     /// As [`Packed::matmul_quantized`], or if an output does not exist.
-    pub fn matmul_quantized_some(&self, x: &QuantizedRows, wanted: &[u32], out: &mut [f32], threads: &Threads) {
-        self.gather(wanted, out, |view, out| view.matmul_quantized_on(isa(), x, out, threads));
+    pub fn matmul_quantized_some(&self, x: &QuantizedRows, wanted: &[u32], threads: &Threads) -> Vec<f32> {
+        self.gather(wanted, |view| view.matmul_quantized_on(isa(), x, threads))
     }
 
     /// Whether [`Packed::matmul_quantized`] takes these weights.
@@ -60,72 +67,63 @@ impl Packed {
         !matches!(self.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16)
     }
 
-    pub(super) fn matmul_on(&self, isa: Isa, x: &[f32], out: &mut [f32], threads: &Threads) {
-        View::all(self).matmul_on(isa, x, out, threads);
-    }
-
-    pub(super) fn matmul_quantized_on(&self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
-        View::all(self).matmul_quantized_on(isa, x, out, threads);
+    pub(super) fn matmul_on(&self, isa: Isa, x: &[f32], n_rows: usize, threads: &Threads) -> Vec<f32> {
+        View::all(self).matmul_on(isa, x, n_rows, threads)
     }
 
     /// Computes the blocks that hold the outputs `wanted`, and takes these out of them.
-    fn gather(&self, wanted: &[u32], out: &mut [f32], product: impl FnOnce(View<'_>, &mut [f32])) {
-        if wanted.is_empty() {
-            return;
-        }
-        let last = *wanted.last().expect("it is not empty") as usize;
-        assert!(wanted.is_sorted() && last < self.n_rows(), "output {last} of {}", self.n_rows());
+    fn gather(&self, wanted: &[u32], product: impl FnOnce(View<'_>) -> Vec<f32>) -> Vec<f32> {
+        let Some(&last) = wanted.last() else { return Vec::new() };
+        assert!(wanted.is_sorted() && (last as usize) < self.n_rows(), "output {last} of {}", self.n_rows());
         let mut blocks: Vec<usize> = wanted.iter().map(|&row| row as usize / ROWS).collect();
         blocks.dedup();
         let view = View::of(self, &blocks);
-        let mut computed = vec![0.0; out.len() / wanted.len() * view.n_rows()];
-        product(view, &mut computed);
-        for (out, computed) in out.chunks_exact_mut(wanted.len()).zip(computed.chunks_exact(view.n_rows())) {
-            let mut slot = 0;
-            for (out, &row) in out.iter_mut().zip(wanted) {
-                slot += usize::from(blocks[slot] != row as usize / ROWS);
-                *out = computed[slot * ROWS + row as usize % ROWS];
-            }
-        }
+        let place =
+            |&row: &u32| blocks.partition_point(|&block| block < row as usize / ROWS) * ROWS + row as usize % ROWS;
+        let places: Vec<usize> = wanted.iter().map(place).collect();
+        let computed = product(view);
+        computed.chunks_exact(view.n_rows()).flat_map(|row| places.iter().map(|&place| row[place])).collect()
     }
 }
 
 impl View<'_> {
-    fn matmul_on(self, isa: Isa, x: &[f32], out: &mut [f32], threads: &Threads) {
+    fn matmul_on(self, isa: Isa, x: &[f32], n_rows: usize, threads: &Threads) -> Vec<f32> {
         let n_cols = self.weights().n_cols();
-        let m = out.len() / self.n_rows().max(1);
-        assert_eq!(out.len(), m * self.n_rows(), "the output is not whole rows of {}", self.n_rows());
-        assert_eq!(x.len(), m * n_cols, "the activations are not [{m}, {n_cols}]");
+        assert_eq!(x.len(), n_rows * n_cols, "the activations are not [{n_rows}, {n_cols}]");
         if self.weights().is_quantized() {
-            let x = QuantizedRows::quantize_on(isa, x, [m, n_cols], threads);
-            return self.matmul_quantized_on(isa, &x, out, threads);
+            return self.matmul_quantized_on(
+                isa,
+                &QuantizedRows::quantize_on(isa, x, [n_rows, n_cols], threads),
+                threads,
+            );
         }
-        let out = SharedMut::new(out);
-        self.for_blocks(threads, |blocks| {
-            run(isa, DenseProduct { weights: self, x, blocks, out: &out });
-        });
+        let multiply = |out: Outputs<'_>| {
+            self.for_blocks(threads, |blocks| run(isa, DenseProduct { weights: self, x, n_rows, blocks, out: &out }));
+        };
+        // SAFETY: every block is computed, and a product stores the outputs of its blocks for every row.
+        unsafe { collect(n_rows * self.n_rows(), multiply) }
     }
 
-    fn matmul_quantized_on(self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
+    pub(super) fn matmul_quantized_on(self, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
         assert_eq!(x.n_cols(), self.weights().n_cols(), "the activations do not have the columns of the weights");
-        assert_eq!(out.len(), x.n_rows() * self.n_rows(), "the output is not [{}, {}]", x.n_rows(), self.n_rows());
-        if x.n_terms() == x.n_rows() {
-            return self.multiply(isa, x, out, threads);
+        let mut out = self.multiply(isa, x, threads);
+        if x.n_terms() > x.n_rows() {
+            let (first, second) = out.split_at_mut(x.n_rows() * self.n_rows());
+            first.iter_mut().zip(second).for_each(|(first, second)| *first += *second);
+            out.truncate(x.n_rows() * self.n_rows());
         }
-        let mut terms = vec![0.0; x.n_terms() * self.n_rows()];
-        self.multiply(isa, x, &mut terms, threads);
-        let (first, second) = terms.split_at(out.len());
-        for (out, (first, second)) in out.iter_mut().zip(first.iter().zip(second)) {
-            *out = first + second;
-        }
+        out
     }
 
-    /// Every row of codes with every row of weights; `out`: `[x.n_terms(), n_rows]`.
-    fn multiply(self, isa: Isa, x: &QuantizedRows, out: &mut [f32], threads: &Threads) {
-        let out = SharedMut::new(out);
-        with_format!(self.weights().dtype(), F => self.for_blocks(threads, |blocks| {
-            run(isa, Product::<F> { weights: self, x, blocks, out: &out, format: std::marker::PhantomData });
-        }), else panic!("dense weights take activations of full precision"));
+    /// Every row of codes with every row of weights: `[x.n_terms(), outputs]`.
+    fn multiply(self, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
+        let multiply = |out: Outputs<'_>| {
+            with_format!(self.weights().dtype(), F => self.for_blocks(threads, |blocks| {
+                run(isa, Product::<F> { weights: self, x, blocks, out: &out, format: PhantomData });
+            }), else panic!("dense weights take activations of full precision"));
+        };
+        // SAFETY: every block is computed, and a product stores the outputs of its blocks for every row of codes.
+        unsafe { collect(x.n_terms() * self.n_rows(), multiply) }
     }
 
     /// Splits the blocks of rows among the threads.
@@ -138,13 +136,16 @@ impl View<'_> {
     }
 }
 
+/// Where products store what they compute.
+pub(super) type Outputs<'a> = SharedMut<'a, MaybeUninit<f32>>;
+
 /// The rows of some blocks, for all rows of activations.
 struct Product<'a, F> {
     weights: View<'a>,
     x: &'a QuantizedRows,
     blocks: Range<usize>,
-    out: &'a SharedMut<'a, f32>,
-    format: std::marker::PhantomData<F>,
+    out: &'a Outputs<'a>,
+    format: PhantomData<F>,
 }
 
 impl<F: Format> Kernel for Product<'_, F> {
@@ -195,60 +196,73 @@ impl<F: Format> Product<'_, F> {
 /// # Safety
 /// No other thread accesses these elements at the same time.
 #[inline(always)]
-pub(super) unsafe fn store_block<S: Simd>(simd: S, x: S::F, out: &SharedMut<'_, f32>, at: [usize; 3]) {
+pub(super) unsafe fn store_block<S: Simd>(simd: S, x: S::F, out: &Outputs<'_>, at: [usize; 3]) {
     let [row, block, n_rows] = at;
     let (start, end) = (row * n_rows + block * ROWS, row * n_rows + ((block + 1) * ROWS).min(n_rows));
     // SAFETY: passed on to the caller.
     let out = unsafe { out.slice(start, end) };
+    let mut lanes = [0.0; LANES];
+    simd.store(x, &mut lanes);
     match out.as_mut_array::<LANES>() {
-        Some(out) => simd.store(x, out),
-        None => {
-            let mut lanes = [0.0; LANES];
-            simd.store(x, &mut lanes);
-            out.copy_from_slice(&lanes[..out.len()]);
-        }
+        Some(out) => _ = out.write_copy_of_slice(&lanes),
+        None => _ = out.write_copy_of_slice(&lanes[..out.len()]),
     }
 }
 
 /// The dot products of 16 rows of weights with `M` rows of activations.
 #[inline(always)]
 fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[Group]; M]) -> [S::F; M] {
-    /// How far ahead weights are fetched: what a core reads during one access to memory.
-    const AHEAD: usize = 64;
-    let n_units = x[0].len();
+    let (n_units, together) = (x[0].len(), F::PLACES.together());
     assert!(x.iter().all(|x| x.len() == n_units), "rows of activations of different lengths");
     assert_eq!(lines.len(), F::PLACES.n_lines(n_units), "a block of other columns");
+    assert!(!F::IN_BYTES || n_units.is_multiple_of(together), "scales in bytes come with whole blocks");
     let mut sums = [simd.splat(0.0); M];
-    for unit in 0..n_units {
-        let codes = F::PLACES.codes(unit);
-        simd.prefetch(lines, codes + AHEAD, F::PLACES.lines_per_unit());
-        // SAFETY: `unit` is below `n_units`, and the block has the lines of that many units, asserted above.
-        let quads = unpack::<S, F>(simd, unsafe { lines.get_unchecked(codes..codes + F::PLACES.code_lines) });
-        // SAFETY: `unit` is below `n_units`, the length of every `x`, asserted above.
-        let groups: [&Group; M] = std::array::from_fn(|m| unsafe { x[m].get_unchecked(unit) });
-        let mut weighted = [simd.splat(0.0); M];
-        for g in 0..F::GROUPS {
-            // SAFETY: as above; the scales of that many units are there.
-            let scale = unsafe { load_scale::<S, F>(simd, lines, unit, (g, false)) };
-            let quads = &quads[g * QUADS / F::GROUPS..(g + 1) * QUADS / F::GROUPS];
-            let dots = dots::<S, F, M>(simd, quads, groups, g);
-            for m in 0..M {
-                weighted[m] = if g == 0 { simd.mul(dots[m], scale) } else { simd.fma(dots[m], scale, weighted[m]) };
-            }
-            if F::OFFSET_LOG2.is_none() {
-                // SAFETY: as above; the minima of a unit follow its scales.
-                let min = unsafe { load_scale::<S, F>(simd, lines, unit, (g, true)) };
+    for (first, lines) in (0..n_units).step_by(together).zip(lines.chunks_exact(F::PLACES.stride())) {
+        let units = Units::<S, F>::new(simd, lines, 0);
+        for i in 0..if F::IN_BYTES { together } else { together.min(n_units - first) } {
+            fetch_ahead::<S, F, M>(simd, lines, i);
+            // SAFETY: `i` is below `together`.
+            let quads = unsafe { units.quads(i) };
+            // SAFETY: `first + i` is below `n_units`, the length of every `x`, both asserted above.
+            let groups: [&Group; M] = std::array::from_fn(|m| unsafe { x[m].get_unchecked(first + i) });
+            let mut weighted = [simd.splat(0.0); M];
+            for g in 0..F::GROUPS {
+                // SAFETY: as above; `g` is a group of the format.
+                let scale = unsafe { units.scale(i, g) };
+                let quads = &quads[g * QUADS / F::GROUPS..(g + 1) * QUADS / F::GROUPS];
+                let dots = dots::<S, F, M>(simd, quads, groups, g);
                 for m in 0..M {
-                    let minus_sum = simd.floats(simd.splat_int(minus_sum::<F>(groups[m], g)));
-                    weighted[m] = simd.fma(min, minus_sum, weighted[m]);
+                    weighted[m] = if g == 0 { simd.mul(dots[m], scale) } else { simd.fma(dots[m], scale, weighted[m]) };
+                }
+            }
+            for m in 0..M {
+                sums[m] = simd.fma(weighted[m], simd.splat(groups[m].scale), sums[m]);
+            }
+            for g in 0..if F::OFFSET_LOG2.is_none() { F::GROUPS } else { 0 } {
+                // SAFETY: as above; a format without an offset has minima.
+                let min = unsafe { units.min(i, g) };
+                for m in 0..M {
+                    sums[m] = simd.fma(min, simd.splat(groups[m].minus_values[sum_of::<F>(g)]), sums[m]);
                 }
             }
         }
-        for m in 0..M {
-            sums[m] = simd.fma(weighted[m], simd.splat(groups[m].scale), sums[m]);
-        }
     }
     sums
+}
+
+/// Asks for weights that are needed soon. One row is done with them faster than memory is, and what the CPU fetches by
+/// itself suffices, but for the scales, which lie apart from the stream of codes; more rows leave memory idle
+/// otherwise.
+#[inline(always)]
+fn fetch_ahead<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], i: usize) {
+    /// In lines: what a core reads during one access to memory.
+    const AHEAD: usize = 64;
+    if M > 1 {
+        simd.prefetch(lines, F::PLACES.codes(i) + AHEAD, F::PLACES.lines_per_unit());
+    } else if F::IN_BYTES && i == 0 {
+        let (scales, next) = (F::PLACES.factors(0), F::PLACES.stride());
+        simd.prefetch(lines, next + scales, next - scales);
+    }
 }
 
 /// Dot products of group `g` of a unit with `M` rows of activations. Row after row for every quad: the chains of
@@ -258,16 +272,16 @@ fn dots<S: Simd, F: Format, const M: usize>(simd: S, quads: &[S::I], groups: [&G
     let mut dots = [simd.splat_int(0); M];
     if let Some(log2) = F::OFFSET_LOG2 {
         for m in 0..M {
-            dots[m] = simd.shl(simd.splat_int(minus_sum::<F>(groups[m], g)), log2);
+            dots[m] = simd.shl(simd.splat_int(groups[m].minus_sums[sum_of::<F>(g)]), log2);
         }
     }
     let codes: [&[[i8; 4]]; M] = std::array::from_fn(|m| &groups[m].codes[g * QUADS / F::GROUPS..][..quads.len()]);
     dot_rows::<S, F, M>(simd, dots, quads, codes).map(|dot| simd.floats(dot))
 }
 
-#[inline(always)]
-fn minus_sum<F: Format>(group: &Group, g: usize) -> i32 {
-    group.minus_sums[if F::GROUPS == 1 { 2 } else { g }]
+/// Which of the sums of 32 activations goes with group `g` of a unit.
+const fn sum_of<F: Format>(g: usize) -> usize {
+    if F::GROUPS == 1 { 2 } else { g }
 }
 
 /// [`Simd::dot_rows`] with the bits of the format, which a constant expression cannot yet pass on.

@@ -40,11 +40,11 @@ pub use encoding::{dequantize, dequantize_row};
 pub use isa::{Isa, isa};
 pub use kv::KvLayout;
 pub use limit::Limits;
-pub use memory::Mapping;
+pub use memory::{Mapping, keep_freed_memory};
 pub use packed::Packed;
 pub use threads::Threads;
 pub use tile::{TiledRows, tiles_from};
-pub use vector::{RopeStyle, gelu_mul, rms_norm, rope, silu_mul, softmax};
+pub use vector::{RopeStyle, add, gelu_mul, rms_norm, rope, rope_rows, silu_mul, softmax};
 
 /// Why weights could not be read or packed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

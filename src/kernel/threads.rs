@@ -15,6 +15,7 @@
 use super::isa::isa;
 use std::any::Any;
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -147,14 +148,44 @@ impl Threads {
 impl Threads {
     /// Runs `run(i, chunk)` for the `i`th chunk of `chunk` elements of `slice`; the last one may be shorter.
     pub(super) fn for_chunks<T: Send>(&self, slice: &mut [T], chunk: usize, run: impl Fn(usize, &mut [T]) + Sync) {
-        let n_items = slice.len().div_ceil(chunk);
-        let shared = SharedMut::new(slice);
-        self.parallel_for(n_items, |i| {
-            let (start, end) = (i * chunk, ((i + 1) * chunk).min(shared.len));
+        self.for_shared_chunks(&SharedMut::new(slice), chunk, run);
+    }
+
+    fn for_shared_chunks<T: Send>(&self, all: &SharedMut<'_, T>, chunk: usize, run: impl Fn(usize, &mut [T]) + Sync) {
+        self.parallel_for(all.len.div_ceil(chunk), |i| {
+            let (start, end) = (i * chunk, ((i + 1) * chunk).min(all.len));
             // SAFETY: every `i` comes once, and chunks of different `i` do not overlap.
-            run(i, unsafe { shared.slice(start, end) });
+            run(i, unsafe { all.slice(start, end) });
         });
     }
+
+    /// A vector of `n` elements; `write(i, chunk)` writes the `i`th chunk of `chunk` elements, the last one may be
+    /// shorter.
+    ///
+    /// # Safety
+    /// `write` writes every element of its chunk, or panics.
+    pub(super) unsafe fn collect_chunks<T: Send>(
+        &self,
+        n: usize,
+        chunk: usize,
+        write: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync,
+    ) -> Vec<T> {
+        // SAFETY: chunks cover all elements, and the caller says that `write` writes those of each.
+        unsafe { collect(n, |all| self.for_shared_chunks(&all, chunk, write)) }
+    }
+}
+
+/// A vector of `n` elements that `write` fills, on whatever threads, without clearing them first: what clears a matrix
+/// of outputs is one thread while the others wait.
+///
+/// # Safety
+/// `write` writes every element, or panics.
+pub(super) unsafe fn collect<T>(n: usize, write: impl FnOnce(SharedMut<'_, MaybeUninit<T>>)) -> Vec<T> {
+    let mut elements = Vec::with_capacity(n);
+    write(SharedMut::new(&mut elements.spare_capacity_mut()[..n]));
+    // SAFETY: the capacity is at least `n`, and the caller says that `write`, which has returned, wrote them all.
+    unsafe { elements.set_len(n) };
+    elements
 }
 
 /// A slice whose disjoint parts are written by different threads.

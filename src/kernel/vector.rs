@@ -140,6 +140,43 @@ pub fn rope(x: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32], style: Rop
     }
 }
 
+/// Rotates the heads of many tokens, as [`rope`] does those of one.
+///
+/// # Shapes
+/// - `x`: `[n_tokens, n_heads, head_dim]`
+/// - `cos`, `sin`: `[n_tokens, rotary_dim / 2]`, of every token's position
+/// # Panics
+/// As [`rope`], or if a token has no angles.
+pub fn rope_rows(
+    x: &mut [f32],
+    [n_tokens, head_dim]: [usize; 2],
+    (cos, sin): (&[f32], &[f32]),
+    style: RopeStyle,
+    threads: &Threads,
+) {
+    let (width, half) = (x.len() / n_tokens.max(1), cos.len() / n_tokens.max(1));
+    assert!(x.len() == n_tokens * width && cos.len() == n_tokens * half, "{n_tokens} tokens are not whole rows");
+    let tokens = PIECE.div_ceil(width.max(1));
+    threads.for_chunks(x, (tokens * width).max(1), |i, x| {
+        for (token, x) in (i * tokens..).zip(x.chunks_exact_mut(width)) {
+            let at = token * half..(token + 1) * half;
+            rope(x, head_dim, &cos[at.clone()], &sin[at], style);
+        }
+    });
+}
+
+/// `x = x + y`, element by element.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add(x: &mut [f32], y: &[f32], threads: &Threads) {
+    assert_eq!(x.len(), y.len(), "what is added differs in length");
+    threads.for_chunks(x, PIECE, |i, x| {
+        let y = &y[i * PIECE..][..x.len()];
+        x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    });
+}
+
 /// Gated SiLU: `gate = gate·sigmoid(gate)·up`, element by element.
 ///
 /// # Panics

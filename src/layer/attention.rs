@@ -11,7 +11,6 @@ use candle_core::Tensor;
 use super::{Error, host};
 use crate::cache::KvPool;
 use crate::kernel::{self, Stacks, Threads};
-use crate::types::Span;
 
 /// How one layer attends.
 pub struct Attention {
@@ -57,7 +56,11 @@ impl Attention {
             let (wanted, found) = (format!("{wanted:?}"), format!("{found:?}"));
             return Err(Error::Shape { part: "attention", wanted, found });
         }
-        host::read("store", key, |key| host::read("store", value, |value| self.store(key, value, spans, pool)))??;
+        host::read("store", key, |key| {
+            host::read("store", value, |value| {
+                layout.store_rows(pool.data_mut(), self.layer, spans, (key, value), &self.threads);
+            })
+        })??;
         let attention = kernel::Attention {
             layout,
             layer: self.layer,
@@ -71,16 +74,5 @@ impl Attention {
         Ok(host::map("attention", query, query.shape(), |query, out| {
             kernel::attention(&attention, query, out, &self.threads);
         })?)
-    }
-
-    fn store(&self, key: &[f32], value: &[f32], spans: &[Span], pool: &mut KvPool) {
-        let layout = pool.shape();
-        let width = layout.n_kv_heads * layout.head_dim;
-        let mut rows = key.chunks_exact(width).zip(value.chunks_exact(width));
-        for span in spans {
-            for (position, kv) in (span.start..).zip(rows.by_ref().take(span.n_tokens)) {
-                layout.store(pool.data_mut(), self.layer, (&span.blocks, position), kv);
-            }
-        }
     }
 }

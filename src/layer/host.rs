@@ -7,6 +7,7 @@
 use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Shape, Storage, Tensor, bail};
 
 use super::Error;
+use crate::kernel::{self, Threads};
 
 struct Update<F> {
     name: &'static str,
@@ -74,12 +75,12 @@ pub(super) fn update_with(name: &'static str, x: &Tensor, y: &Tensor, f: impl Fn
 ///
 /// # Errors
 /// Different shapes, or tensors that are not contiguous `f32` in main memory.
-pub fn add(x: &Tensor, y: &Tensor) -> std::result::Result<(), Error> {
+pub fn add(x: &Tensor, y: &Tensor, threads: &Threads) -> std::result::Result<(), Error> {
     if x.shape() != y.shape() {
         let (wanted, found) = (format!("two tensors of {:?}", x.shape()), format!("{:?}", y.shape()));
         return Err(Error::Shape { part: "add", wanted, found });
     }
-    Ok(update_with("add", x, y, |x, y| x.iter_mut().zip(y).for_each(|(x, y)| *x += y))?)
+    Ok(update_with("add", x, y, |x, y| kernel::add(x, y, threads))?)
 }
 
 /// The rows of `x: [n_tokens, width]` with these indices, as a new tensor.

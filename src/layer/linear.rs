@@ -159,12 +159,11 @@ impl Linear {
     }
 
     fn multiply_some(&self, x: &[f32], wanted: &[u32], n_rows: usize) -> Vec<f32> {
-        let mut out = vec![0.0; n_rows * wanted.len()];
-        if self.packed.is_quantized() {
-            self.packed.matmul_quantized_some(&self.quantize(x, n_rows), wanted, &mut out, &self.threads);
+        let mut out = if self.packed.is_quantized() {
+            self.packed.matmul_quantized_some(&self.quantize(x, n_rows), wanted, &self.threads)
         } else {
-            self.packed.matmul_some(x, wanted, &mut out, &self.threads);
-        }
+            self.packed.matmul_some(x, n_rows, wanted, &self.threads)
+        };
         if let Some(bias) = &self.bias {
             for row in out.chunks_exact_mut(wanted.len().max(1)) {
                 row.iter_mut().zip(wanted).for_each(|(y, &output)| *y += bias[output as usize]);
@@ -174,16 +173,15 @@ impl Linear {
     }
 
     fn multiply(&self, rows: &Rows<'_>) -> Vec<f32> {
-        let mut out = vec![0.0; rows.n_rows * self.n_out()];
-        match rows {
+        let mut out = match rows {
             Rows { tiles: Some(tiles), .. } if self.takes_tiles(rows.n_rows) => {
-                self.packed.matmul_tiled(tiles, &mut out, &self.threads);
+                self.packed.matmul_tiled(tiles, &self.threads)
             }
             Rows { codes: Some(codes), .. } if self.packed.is_quantized() => {
-                self.packed.matmul_quantized(codes, &mut out, &self.threads);
+                self.packed.matmul_quantized(codes, &self.threads)
             }
-            _ => self.packed.matmul(rows.x, &mut out, &self.threads),
-        }
+            _ => self.packed.matmul(rows.x, rows.n_rows, &self.threads),
+        };
         if let Some(bias) = &self.bias {
             for row in out.chunks_exact_mut(bias.len()) {
                 row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);

@@ -6,7 +6,7 @@
 use candle_core::Tensor;
 
 use super::{Error, host};
-use crate::kernel::{self, RopeStyle};
+use crate::kernel::{self, RopeStyle, Threads};
 
 /// Turns every pair of a head's first dimensions by an angle that grows with the position.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ impl Angles {
     ///
     /// # Errors
     /// Another number of rows, or rows that are not whole heads.
-    pub fn rotate(&self, x: &Tensor, head_dim: usize) -> Result<(), Error> {
+    pub fn rotate(&self, x: &Tensor, head_dim: usize, threads: &Threads) -> Result<(), Error> {
         let (n_tokens, width) = x.dims2()?;
         let n_pairs = self.cos.len() / n_tokens.max(1);
         if n_pairs * n_tokens != self.cos.len() || !width.is_multiple_of(head_dim) || 2 * n_pairs > head_dim {
@@ -58,10 +58,7 @@ impl Angles {
             return Err(Error::Shape { part: "rotary", wanted, found: format!("[{n_tokens}, {width}]") });
         }
         Ok(host::update("rotary", x, |x| {
-            let angles = self.cos.chunks_exact(n_pairs).zip(self.sin.chunks_exact(n_pairs));
-            for (row, (cos, sin)) in x.chunks_exact_mut(width).zip(angles) {
-                kernel::rope(row, head_dim, cos, sin, self.style);
-            }
+            kernel::rope_rows(x, [n_tokens, head_dim], (&self.cos, &self.sin), self.style, threads);
         })?)
     }
 }

@@ -69,7 +69,7 @@ fn rotation_turns_pairs_by_position() {
     ] {
         let rotary = Rotary { freqs: vec![FRAC_PI_2, 0.0], magnitude: 1.0, style };
         let x = tensor(2, &[1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0]);
-        rotary.angles(&[0, 1]).rotate(&x, 4).unwrap();
+        rotary.angles(&[0, 1]).rotate(&x, 4, &Threads::new(1)).unwrap();
         check(Ok(x), &want);
     }
 }

@@ -351,17 +351,18 @@ impl Layer {
         let key = apply(self.key_norm.as_ref(), key)?;
         if let Some(angles) = angles {
             let head_dim = pool.shape().head_dim;
-            angles.rotate(&query, head_dim)?;
-            angles.rotate(&key, head_dim)?;
+            angles.rotate(&query, head_dim, &self.mlp.threads)?;
+            angles.rotate(&key, head_dim, &self.mlp.threads)?;
         }
         Ok(self.attention.forward([&query, &key, &value], &plan.stacks, pool)?)
     }
 
     /// Adds the results of attention and MLP to the residual stream `x`, in place.
     fn finish(&self, x: &Tensor, attended: &Tensor) -> Result<(), Error> {
-        layer::add(x, &apply(self.output_norm.as_ref(), self.output.forward(attended)?)?)?;
+        let threads = &self.mlp.threads;
+        layer::add(x, &apply(self.output_norm.as_ref(), self.output.forward(attended)?)?, threads)?;
         let expanded = self.mlp.forward(&self.mlp_norm.forward(x)?)?;
-        layer::add(x, &apply(self.mlp_post_norm.as_ref(), expanded)?)?;
+        layer::add(x, &apply(self.mlp_post_norm.as_ref(), expanded)?, threads)?;
         Ok(())
     }
 }

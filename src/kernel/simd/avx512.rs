@@ -177,6 +177,28 @@ impl Simd for Avx512 {
         avx512!(_mm512_max_epi32(a, b))
     }
     #[inline(always)]
+    fn sum(self, x: __m512) -> f32 {
+        avx512!({
+            let eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x));
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        })
+    }
+    #[inline(always)]
+    fn largest(self, x: __m512) -> f32 {
+        avx512!({
+            let eight = _mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x));
+            let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        })
+    }
+    #[inline(always)]
+    fn largest_int(self, x: __m512i) -> i32 {
+        avx512!(_mm512_reduce_max_epi32(x))
+    }
+    #[inline(always)]
     fn dot4<const BITS: u32>(self, acc: __m512i, w: __m512i, x: [i8; 4]) -> __m512i {
         let quad = i32::from_le_bytes(x.map(|x| x as u8));
         avx512!(_mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(quad)))

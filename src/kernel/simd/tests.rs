@@ -54,6 +54,10 @@ impl Kernel for AllOperations {
             ("exp", simd.exp(a)),
             ("sigmoid", simd.sigmoid(a)),
             ("tanh", simd.tanh(a)),
+            ("sum", simd.splat(simd.sum(a))),
+            ("sum of finite numbers", simd.splat(simd.sum(simd.mul(simd.floats(line), simd.splat(1.1))))),
+            ("largest", simd.splat(simd.largest(a))),
+            ("largest of finite numbers", simd.splat(simd.largest(simd.floats(line)))),
         ] {
             note(name, simd.bits(x));
         }
@@ -66,6 +70,7 @@ impl Kernel for AllOperations {
             ("look_up", simd.look_up(&std::array::from_fn(|i| (i * 37 + 200) as u8), simd.and(line, nibbles))),
             ("add_int", simd.add_int(line, simd.bits(a))),
             ("max_int", simd.max_int(line, simd.bits(a))),
+            ("largest_int", simd.splat_int(simd.largest_int(simd.shr(line, 1)))),
             ("dot4 of 6 bits", simd.dot4::<6>(line, codes, [127, -127, 3, -1])),
             ("dot4 of 8 bits", simd.dot4::<8>(codes, line, [-127, -127, 127, 127])),
             ("dot4 of equal signs", simd.dot4::<8>(codes, line, [127; 4])),

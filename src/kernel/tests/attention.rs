@@ -39,13 +39,17 @@ impl Case {
             let rows: Vec<_> = (0..n_positions)
                 .map(|_| (random.floats(n_kv_heads * head_dim), random.floats(n_kv_heads * head_dim)))
                 .collect();
-            for (position, (k, v)) in rows.iter().enumerate() {
-                layout.store(&mut pool, LAYER, (&blocks, position), (k, v));
+            let span = Span { start: n_positions - n_tokens, n_tokens, blocks, logit_rows: vec![] };
+            for (position, (k, v)) in rows.iter().enumerate().take(span.start) {
+                layout.store(&mut pool, LAYER, (&span.blocks, position), (k, v));
             }
             past.push(rows);
-            spans.push(Span { start: n_positions - n_tokens, n_tokens, blocks, logit_rows: vec![] });
+            spans.push(span);
         }
         let n_tokens: usize = sequences.iter().map(|(_, n)| n).sum();
+        let new = past.iter().zip(&spans).flat_map(|(rows, span): (&Vec<_>, _)| &rows[span.start..]);
+        let (keys, values): (Vec<&[f32]>, Vec<&[f32]>) = new.map(|(k, v): &(Vec<_>, Vec<_>)| (&k[..], &v[..])).unzip();
+        layout.store_rows(&mut pool, LAYER, &spans, (&keys.concat(), &values.concat()), &Threads::new(2));
         let q = random.floats(n_tokens * n_heads * head_dim).iter().map(|x| x * 4.0).collect();
         Self { layout, n_heads, softcap: None, window: None, pool, past, spans, q }
     }

@@ -131,9 +131,8 @@ fn instructions_do_what_the_model_does() {
     for (dtype, _) in quantized() {
         let (packed, _) = matrix(dtype, [37, 512], 51);
         let x = TiledRows::new(&Random(52).floats(70 * 512), 70, 512, &threads);
-        let [mut got, mut want] = [(); 2].map(|()| vec![f32::NAN; 70 * 37]);
-        View::all(&packed).matmul_tiled_on((isa(), amx), &x, &mut got, &threads);
-        View::all(&packed).matmul_tiled_on((isa(), Model::default()), &x, &mut want, &threads);
+        let got = View::all(&packed).matmul_tiled_on((isa(), amx), &x, &threads);
+        let want = View::all(&packed).matmul_tiled_on((isa(), Model::default()), &x, &threads);
         let want: Vec<f64> = want.into_iter().map(f64::from).collect();
         assert!(relative_error(&got, &want) < 1e-5, "{dtype:?}");
     }
@@ -193,10 +192,8 @@ fn relative_error(got: &[f32], want: &[f64]) -> f64 {
 /// A product on the model's registers and the lanes of `isa`.
 fn product(packed: &Packed, isa: Isa, x: &[f32], threads: &Threads) -> Vec<f32> {
     let m = x.len() / packed.n_cols();
-    let mut out = vec![f32::NAN; m * packed.n_rows()];
     let x = TiledRows::new_on(isa, x, [m, packed.n_cols()], threads);
-    View::all(packed).matmul_tiled_on((isa, Model::default()), &x, &mut out, threads);
-    out
+    View::all(packed).matmul_tiled_on((isa, Model::default()), &x, threads)
 }
 
 /// Rows of activations, and the shape of a matrix: whole and broken tiles, one to five passes, units that lie together
@@ -218,11 +215,9 @@ fn both_families_are_as_close_to_exact_as_they_say() {
             // Over few outputs the error is not steady; what two roundings can do at most holds for any.
             let limit = if exact.len() < 100 { 8e-3 } else { 4e-3 };
             assert!(error < limit, "{dtype:?} {m} x {shape:?}: tiles are off by {error:.2e}");
-            let mut integers = vec![f32::NAN; exact.len()];
             let rows = QuantizedRows::quantize(&x, m, shape[1], Precision::Bits8, &threads);
-            packed.matmul_quantized(&rows, &mut integers, &threads);
             tiled.extend(got);
-            coded.extend(integers);
+            coded.extend(packed.matmul_quantized(&rows, &threads));
             want.extend(exact);
         }
         let [tiled, coded] = [tiled, coded].map(|got| relative_error(&got, &want));
@@ -306,13 +301,10 @@ fn one_rounding_serves_several_matrices_in_public() {
     assert_eq!((rows.n_rows(), rows.n_cols()), (20, 256));
     for dtype in [Dtype::Q4_K, Dtype::Q6_K, Dtype::Q8_0] {
         let (packed, weights) = matrix(dtype, [20, 256], 70);
-        let mut out = vec![f32::NAN; 400];
-        packed.matmul_tiled(&rows, &mut out, &threads);
-        assert!(relative_error(&out, &exact(&weights, &x, 256)) < 4e-3, "{dtype:?}");
+        assert!(relative_error(&packed.matmul_tiled(&rows, &threads), &exact(&weights, &x, 256)) < 4e-3, "{dtype:?}");
     }
-    let (empty, mut out) = (Packed::pack(Dtype::Q8_0, &[], 5, 0).expect("nothing is a shape too"), vec![1.0; 10]);
-    empty.matmul_tiled(&TiledRows::new(&[], 2, 0, &threads), &mut out, &threads);
-    assert_eq!(out, [0.0; 10]);
+    let empty = Packed::pack(Dtype::Q8_0, &[], 5, 0).expect("nothing is a shape too");
+    assert_eq!(empty.matmul_tiled(&TiledRows::new(&[], 2, 0, &threads), &threads), [0.0; 10]);
 }
 
 proptest! {

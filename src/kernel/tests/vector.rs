@@ -1,8 +1,8 @@
 //! Row-wise functions against `f64`, on every instruction set.
 
 use super::super::vector::{Gate, gated_on, rms_norm_on, softmax_on};
-use super::super::{RopeStyle, Threads, rope};
-use super::{Random, assert_close, on_every_isa};
+use super::super::{RopeStyle, Threads, add, rope, rope_rows};
+use super::{Random, assert_close, assert_same_bits, on_every_isa};
 
 /// Lengths around the width of a vector, and real ones.
 const LENGTHS: [usize; 8] = [1, 15, 16, 17, 64, 576, 1536, 8960];
@@ -101,4 +101,30 @@ fn pairs_are_rotated() {
             assert_close("rope", head, &want.map(f64::from), 1e-6);
         }
     }
+}
+
+#[test]
+fn many_tokens_are_rotated_as_each_alone() {
+    let (n_tokens, head_dim, n_heads) = (700, 8, 3);
+    let mut random = Random(4);
+    let [cos, sin] = [(); 2].map(|()| random.floats(n_tokens * 3));
+    let x = random.floats(n_tokens * n_heads * head_dim);
+    for (n_threads, style) in [(1, RopeStyle::Adjacent), (3, RopeStyle::Halves)] {
+        let (mut all, mut each) = (x.clone(), x.clone());
+        rope_rows(&mut all, [n_tokens, head_dim], (&cos, &sin), style, &Threads::new(n_threads));
+        for (x, (cos, sin)) in each.chunks_mut(n_heads * head_dim).zip(cos.chunks(3).zip(sin.chunks(3))) {
+            rope(x, head_dim, cos, sin, style);
+        }
+        assert_same_bits("rotated", &all, &each);
+    }
+    rope_rows(&mut [], [0, head_dim], (&[], &[]), RopeStyle::Halves, &Threads::new(1));
+}
+
+#[test]
+fn long_rows_are_added() {
+    let [x, y] = [5, 6].map(|seed| Random(seed).floats(20_001));
+    let want: Vec<f32> = x.iter().zip(&y).map(|(x, y)| x + y).collect();
+    let mut got = x;
+    add(&mut got, &y, &Threads::new(2));
+    assert_same_bits("sum", &got, &want);
 }

@@ -19,6 +19,8 @@
 //!
 //! Must not know: who decides which product is taken.
 
+#![allow(unsafe_code)]
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod check;
@@ -35,9 +37,10 @@ pub use row::TiledRows;
 
 use super::format::{UNIT, with_format};
 use super::isa::{Isa, isa, run};
+use super::matmul::Outputs;
 use super::packed::{Packed, View};
 use super::simd::Line;
-use super::threads::{SharedMut, Threads};
+use super::threads::{Threads, collect};
 use crate::types::Dtype;
 use product::TileProduct;
 use std::marker::PhantomData;
@@ -75,8 +78,8 @@ pub(super) trait TileRegisters: Clone + Sync {
 }
 
 impl Packed {
-    /// Multiplies the rows of `x` with the transpose of this matrix into `out`, `[m, n_rows]`; weights and activations
-    /// are rounded to bfloat16, sums are `f32`.
+    /// Multiplies the rows of `x` with the transpose of this matrix: `[x.n_rows(), outputs]`; weights and activations are
+    /// rounded to bfloat16, sums are `f32`.
     ///
     /// The error, as root of the summed squares relative to that of the outputs, is below 4e-3 for normally distributed
     /// activations of which one in 256 is twelve times as large; that of [`Packed::matmul_quantized`] is below 1e-2.
@@ -84,13 +87,13 @@ impl Packed {
     ///
     /// # Panics
     /// If the weights are dense, or a shape does not fit.
-    pub fn matmul_tiled(&self, x: &TiledRows, out: &mut [f32], threads: &Threads) {
+    pub fn matmul_tiled(&self, x: &TiledRows, threads: &Threads) -> Vec<f32> {
         let view = View::all(self);
         #[cfg(target_arch = "x86_64")]
         if let Some(amx) = Amx::in_use() {
-            return view.matmul_tiled_on((isa(), amx), x, out, threads);
+            return view.matmul_tiled_on((isa(), amx), x, threads);
         }
-        view.matmul_tiled_on((isa(), Model::default()), x, out, threads);
+        view.matmul_tiled_on((isa(), Model::default()), x, threads)
     }
 }
 
@@ -98,18 +101,19 @@ impl View<'_> {
     /// As [`Packed::matmul_tiled`] for the blocks of this view, on these lanes and registers.
     pub(super) fn matmul_tiled_on<T: TileRegisters>(
         self,
-        on: (Isa, T),
+        (isa, registers): (Isa, T),
         x: &TiledRows,
-        out: &mut [f32],
         threads: &Threads,
-    ) {
+    ) -> Vec<f32> {
         assert_eq!(x.n_cols(), self.weights().n_cols(), "the activations do not have the columns of the weights");
-        assert_eq!(out.len(), x.n_rows() * self.n_rows(), "the output is not [{}, {}]", x.n_rows(), self.n_rows());
-        let ((isa, registers), out) = (on, SharedMut::new(out));
-        with_format!(self.weights().dtype(), F => self.for_blocks(threads, |blocks| {
-            let registers = registers.clone();
-            run(isa, TileProduct::<F, T> { weights: self, x, blocks, out: &out, registers, format: PhantomData });
-        }), else panic!("dense weights take activations of full precision"));
+        let multiply = |out: Outputs<'_>| {
+            with_format!(self.weights().dtype(), F => self.for_blocks(threads, |blocks| {
+                let registers = registers.clone();
+                run(isa, TileProduct::<F, T> { weights: self, x, blocks, out: &out, registers, format: PhantomData });
+            }), else panic!("dense weights take activations of full precision"));
+        };
+        // SAFETY: every block is computed, and a product stores the outputs of its blocks for every row of every tile.
+        unsafe { collect(x.n_rows() * self.n_rows(), multiply) }
     }
 }
 

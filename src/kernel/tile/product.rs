@@ -8,12 +8,11 @@
 
 use super::row::TiledRows;
 use super::{N_REGISTERS, TILE_ROWS, Tile, TileRegisters};
-use crate::kernel::format::{Format, QUADS, UNIT, load_scale, unpack};
+use crate::kernel::format::{Format, QUADS, UNIT, Units};
 use crate::kernel::isa::Kernel;
-use crate::kernel::matmul::store_block;
+use crate::kernel::matmul::{Outputs, store_block};
 use crate::kernel::packed::View;
 use crate::kernel::simd::{Line, Simd};
-use crate::kernel::threads::SharedMut;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -32,7 +31,7 @@ pub(super) struct TileProduct<'a, F, T> {
     pub weights: View<'a>,
     pub x: &'a TiledRows,
     pub blocks: Range<usize>,
-    pub out: &'a SharedMut<'a, f32>,
+    pub out: &'a Outputs<'a>,
     pub registers: T,
     pub format: PhantomData<F>,
 }
@@ -85,8 +84,7 @@ impl<F: Format, T: TileRegisters> TileProduct<'_, F, T> {
             // One unit is expanded while the one before is multiplied.
             if unit < n_units {
                 simd.prefetch(lines, F::PLACES.codes(unit) + AHEAD, F::PLACES.lines_per_unit());
-                // SAFETY: `unit` is below `n_units`, and the block has the lines of that many units, asserted above.
-                unsafe { expand::<S, F>(simd, lines, unit, &mut ring[unit % RING]) };
+                expand::<S, F>(simd, lines, unit, &mut ring[unit % RING]);
             }
             if let Some(unit) = unit.checked_sub(1) {
                 add_unit::<T, M>(&mut self.registers, &ring[unit % RING], |tile| x.tile(first + tile, unit));
@@ -152,23 +150,22 @@ fn add_tile<T: TileRegisters, const C: usize, const A: usize>(to: &mut T, x: &Ti
 /// rounded to the nearest number in bfloat16, ties away from zero: of four operations that ties to even would take,
 /// one. A scale that is not finite gives numbers without meaning.
 ///
-/// # Safety
-/// `lines` holds more than `unit` units.
+/// # Panics
+/// If the block ends before the unit.
 #[inline(always)]
-unsafe fn expand<S: Simd, F: Format>(simd: S, lines: &[Line], unit: usize, to: &mut Tile) {
-    let codes = F::PLACES.codes(unit);
-    debug_assert!(codes + F::PLACES.code_lines <= lines.len());
-    // SAFETY: the caller says that the unit is there, and with it the lines of its codes.
-    let quads = unpack::<S, F>(simd, unsafe { lines.get_unchecked(codes..codes + F::PLACES.code_lines) });
+fn expand<S: Simd, F: Format>(simd: S, block: &[Line], unit: usize, to: &mut Tile) {
+    let (units, i) = (Units::<S, F>::new(simd, block, unit / F::PLACES.together()), unit % F::PLACES.together());
+    // SAFETY: `i` is one of the units that lie together.
+    let quads = unsafe { units.quads(i) };
     for g in 0..F::GROUPS {
-        // SAFETY: passed on to the caller; `g` is a group of the format.
-        let scale = unsafe { load_scale::<S, F>(simd, lines, unit, (g, false)) };
+        // SAFETY: as above; `g` is a group of the format.
+        let scale = unsafe { units.scale(i, g) };
         let factor = simd.mul(scale, simd.splat(256.0));
         let rest = match F::OFFSET_LOG2 {
             Some(log2) => simd.mul(scale, simd.splat(-256.0 - (1u32 << log2) as f32)),
             None => {
                 // SAFETY: as above; the format has minima.
-                let min = unsafe { load_scale::<S, F>(simd, lines, unit, (g, true)) };
+                let min = unsafe { units.min(i, g) };
                 simd.sub(simd.mul(scale, simd.splat(-256.0)), min)
             }
         };
