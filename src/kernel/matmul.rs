@@ -78,9 +78,8 @@ impl Packed {
         let mut blocks: Vec<usize> = wanted.iter().map(|&row| row as usize / ROWS).collect();
         blocks.dedup();
         let view = View::of(self, &blocks);
-        let place =
-            |&row: &u32| blocks.partition_point(|&block| block < row as usize / ROWS) * ROWS + row as usize % ROWS;
-        let places: Vec<usize> = wanted.iter().map(place).collect();
+        let place = |row: usize| blocks.partition_point(|&block| block < row / ROWS) * ROWS + row % ROWS;
+        let places: Vec<usize> = wanted.iter().map(|&row| place(row as usize)).collect();
         let computed = product(view);
         computed.chunks_exact(view.n_rows()).flat_map(|row| places.iter().map(|&place| row[place])).collect()
     }
@@ -91,11 +90,8 @@ impl View<'_> {
         let n_cols = self.weights().n_cols();
         assert_eq!(x.len(), n_rows * n_cols, "the activations are not [{n_rows}, {n_cols}]");
         if self.weights().is_quantized() {
-            return self.matmul_quantized_on(
-                isa,
-                &QuantizedRows::quantize_on(isa, x, [n_rows, n_cols], threads),
-                threads,
-            );
+            let codes = QuantizedRows::quantize_on(isa, x, [n_rows, n_cols], threads);
+            return self.matmul_quantized_on(isa, &codes, threads);
         }
         let multiply = |out: Outputs<'_>| {
             self.for_blocks(threads, |blocks| run(isa, DenseProduct { weights: self, x, n_rows, blocks, out: &out }));
@@ -250,18 +246,22 @@ fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[G
     sums
 }
 
-/// Asks for weights that are needed soon. One row is done with them faster than memory is, and what the CPU fetches by
-/// itself suffices, but for the scales, which lie apart from the stream of codes; more rows leave memory idle
-/// otherwise.
+/// Asks for weights that are needed soon, on behalf of the `i`th of the units that begin `lines`.
+///
+/// More rows than one leave memory idle unless every line is asked for. One row is done with a line faster than memory
+/// is, and CPUs follow the stream of codes by themselves: there it pays to ask for what breaks the stream alone, the
+/// scales where they lie apart. All distances are measured.
 #[inline(always)]
 fn fetch_ahead<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], i: usize) {
     /// In lines: what a core reads during one access to memory.
     const AHEAD: usize = 64;
+    /// In groups of units that lie together.
+    const SCALES_AHEAD: usize = 4;
     if M > 1 {
         simd.prefetch(lines, F::PLACES.codes(i) + AHEAD, F::PLACES.lines_per_unit());
     } else if F::IN_BYTES && i == 0 {
-        let (scales, next) = (F::PLACES.factors(0), F::PLACES.stride());
-        simd.prefetch(lines, next + scales, next - scales);
+        let (scales, stride) = (F::PLACES.factors(0), F::PLACES.stride());
+        simd.prefetch(lines, SCALES_AHEAD * stride + scales, stride - scales);
     }
 }
 

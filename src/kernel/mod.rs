@@ -46,6 +46,9 @@ pub use threads::Threads;
 pub use tile::{TiledRows, tiles_from};
 pub use vector::{RopeStyle, add, gelu_mul, rms_norm, rope, rope_rows, silu_mul, softmax};
 
+/// Names the arithmetic of the routines: to be raised with any change of a bit that one of them gives.
+pub const ARITHMETIC: u32 = 2;
+
 /// Why weights could not be read or packed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
