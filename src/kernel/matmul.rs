@@ -276,7 +276,13 @@ fn dots<S: Simd, F: Format, const M: usize>(simd: S, quads: &[S::I], groups: [&G
         }
     }
     let codes: [&[[i8; 4]]; M] = std::array::from_fn(|m| &groups[m].codes[g * QUADS / F::GROUPS..][..quads.len()]);
-    dot_rows::<S, F, M>(simd, dots, quads, codes).map(|dot| simd.floats(dot))
+    let dots = dot_rows::<S, F, M>(simd, dots, quads, codes);
+    // Not by `map`: a closure given to it is not always compiled for the instruction set, and then costs a call.
+    let mut numbers = [simd.splat(0.0); M];
+    for m in 0..M {
+        numbers[m] = simd.floats(dots[m]);
+    }
+    numbers
 }
 
 /// Which of the sums of 32 activations goes with group `g` of a unit.
