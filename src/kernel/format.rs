@@ -50,6 +50,8 @@ pub(super) trait Format: Send + Sync {
     const CODEBOOK: Option<Codebook>;
     /// Bits of a code that was taken apart.
     const WIDTH: u32 = if Self::CODEBOOK.is_some() { 8 } else { Self::BITS };
+    /// Whether products in pairs take the codes: activations leave room for 5 bits, and a pair reaches over the unit.
+    const PAIRS: bool = Self::WIDTH <= 5 && Self::GROUPS == 1;
     /// How the units lie in a block.
     const PLACES: Places = Places {
         code_lines: Self::BITS as usize,

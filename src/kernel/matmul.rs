@@ -1,30 +1,35 @@
 //! Products of packed weights and rows of activations: `out[m, n] = sum over k of x[m, k]·w[n, k]`.
 //!
 //! Per unit of 32 columns, with `s` and `min` the weights' scales and minima and `a` the activations' scale:
-//! `acc = acc + a·(s·dot(q, x))`, then `acc = acc − min·(a·sum(x))`, the dot product exact in integers, the rest one
+//! `acc = acc − min·(a·sum(x))`, then `acc = acc + a·(s·dot(q, x))`, the dot product exact in integers, the rest one
 //! rounding per operation in this order. An output element's operations depend on its own row of weights and of
 //! activations alone: not on the other rows, the threads or the instruction set.
 //!
-//! A thread takes blocks of 16 weight rows; a unit is loaded and taken apart once for up to 8 rows of activations.
+//! A thread takes blocks of 16 weight rows; a unit is loaded and taken apart once for up to 8 rows of activations, or,
+//! where that is faster, once for up to 128 of them, which are then multiplied in pairs (see [`super::pairs`]).
 //!
-//! What bounds many rows: a unit and a row are eight dot products of four, two multiplications for the scales, and one
-//! more where there are minima. On CPUs with two pipes for multiplications all of these compete for them, integers or
-//! not, while additions, conversions, shifts and taking apart go beside: at best 8 in 10 of the rate of dot products,
-//! 8 in 11 with minima, 8 in 11 with two groups per unit.
+//! What bounds a few rows that do not wait for memory: a unit and a row are eight dot products of four, two
+//! multiplications for the scales, and one more where there are minima. On CPUs with two pipes for multiplications all
+//! of these compete for them, integers or not, while additions, conversions, shifts and taking apart go beside: at best
+//! 8 in 10 of the rate of dot products, 8 in 11 with minima, 8 in 11 with two groups per unit.
 
 #![allow(unsafe_code)]
 
-use super::activation::{Group, QuantizedRows};
+use super::activation::{ALL, Group, QuantizedRows, STRIP, Strip};
 use super::dense::DenseProduct;
 use super::format::{Format, QUADS, ROWS, UNIT, Units, with_format};
 use super::isa::{Isa, Kernel, isa, run};
 use super::packed::{Packed, View};
+use super::pairs;
 use super::simd::{LANES, Line, Simd};
 use super::threads::{SharedMut, Threads, collect};
-use crate::types::Dtype;
+use crate::types::{Dtype, Precision};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+
+/// Strips of activations that a thread takes at once, where there are more: at least and at most.
+pub(super) const AT_ONCE: [usize; 2] = [4, 16];
 
 impl Packed {
     /// Multiplies `x`, `[n_rows, n_cols]`, with the transpose of this matrix: `[n_rows, outputs]`.
@@ -90,7 +95,7 @@ impl View<'_> {
         let n_cols = self.weights().n_cols();
         assert_eq!(x.len(), n_rows * n_cols, "the activations are not [{n_rows}, {n_cols}]");
         if self.weights().is_quantized() {
-            let codes = QuantizedRows::quantize_on(isa, x, [n_rows, n_cols], threads);
+            let codes = QuantizedRows::quantize_on(isa, x, [n_rows, n_cols], Precision::Bits8, threads);
             return self.matmul_quantized_on(isa, &codes, threads);
         }
         let multiply = |out: Outputs<'_>| {
@@ -101,8 +106,13 @@ impl View<'_> {
     }
 
     pub(super) fn matmul_quantized_on(self, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
+        self.matmul_in_pairs_from(pairs::from(isa), isa, x, threads)
+    }
+
+    /// As [`View::matmul_quantized_on`], in pairs from so many full strips on; the results are the same.
+    pub(super) fn matmul_in_pairs_from(self, n: usize, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
         assert_eq!(x.n_cols(), self.weights().n_cols(), "the activations do not have the columns of the weights");
-        let mut out = self.multiply(isa, x, threads);
+        let mut out = self.multiply(n, isa, x, threads);
         if x.n_terms() > x.n_rows() {
             let (first, second) = out.split_at_mut(x.n_rows() * self.n_rows());
             first.iter_mut().zip(second).for_each(|(first, second)| *first += *second);
@@ -112,35 +122,65 @@ impl View<'_> {
     }
 
     /// Every row of codes with every row of weights: `[x.n_terms(), outputs]`.
-    fn multiply(self, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
+    fn multiply(self, in_pairs_from: usize, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
+        let in_pairs = x.n_strips().1 >= in_pairs_from && x.n_cols() > 0;
         let multiply = |out: Outputs<'_>| {
-            with_format!(self.weights().dtype(), F => self.for_blocks(threads, |blocks| {
-                run(isa, Product::<F> { weights: self, x, blocks, out: &out, format: PhantomData });
+            with_format!(self.weights().dtype(), F => self.for_parts(x, threads, |strips, blocks| {
+                run(isa, Product::<F> { weights: self, x, strips, blocks, in_pairs, out: &out, format: PhantomData });
             }), else panic!("dense weights take activations of full precision"));
         };
-        // SAFETY: every block is computed, and a product stores the outputs of its blocks for every row of codes.
+        // SAFETY: the parts are all strips with all blocks, and a product stores all outputs of its part.
         unsafe { collect(x.n_terms() * self.n_rows(), multiply) }
     }
 
     /// Splits the blocks of rows among the threads.
     pub(super) fn for_blocks(self, threads: &Threads, run: impl Fn(Range<usize>) + Sync) {
-        /// Pieces per thread: enough to even out threads that the system slows down.
+        self.for_pieces(threads, 1, |_, blocks| run(blocks));
+    }
+
+    /// Splits the strips, and the blocks of rows, among the threads.
+    ///
+    /// So many strips at once that they stay in the second-level cache while a thread streams the blocks: one part
+    /// after another has the same strips.
+    fn for_parts(self, x: &QuantizedRows, threads: &Threads, run: impl Fn(Range<usize>, Range<usize>) + Sync) {
+        /// Bytes of activations.
+        const RESIDENT: usize = 704 << 10;
+        let (n_strips, _) = x.n_strips();
+        let strip_bytes = x.n_cols() / UNIT * STRIP * size_of::<Group>();
+        let at_once = (RESIDENT / strip_bytes.max(1)).clamp(AT_ONCE[0], AT_ONCE[1]);
+        let n_times = n_strips.div_ceil(at_once);
+        let at_once = n_strips.div_ceil(n_times.max(1));
+        self.for_pieces(threads, n_times, |i, blocks| run(i * at_once..((i + 1) * at_once).min(n_strips), blocks));
+    }
+
+    /// Runs `run(i, blocks)` for all blocks in pieces, first with 0 for `i`, at last with `n_times - 1`.
+    fn for_pieces(self, threads: &Threads, n_times: usize, run: impl Fn(usize, Range<usize>) + Sync) {
+        /// Pieces per thread, over all times: enough to even out threads that the system slows down.
         const PIECES: usize = 8;
         let n_blocks = self.n_blocks();
-        let piece = (n_blocks / (threads.n_threads() * PIECES)).max(1);
-        threads.parallel_for(n_blocks.div_ceil(piece), |i| run(i * piece..((i + 1) * piece).min(n_blocks)));
+        let n_pieces = threads.n_threads() * PIECES.div_ceil(n_times.max(1));
+        let piece = (n_blocks / n_pieces).max(1);
+        let n_pieces = n_blocks.div_ceil(piece);
+        threads.parallel_for(n_times * n_pieces, |i| {
+            let first = i % n_pieces * piece;
+            run(i / n_pieces, first..(first + piece).min(n_blocks));
+        });
     }
 }
 
 /// Where products store what they compute.
 pub(super) type Outputs<'a> = SharedMut<'a, MaybeUninit<f32>>;
 
-/// The rows of some blocks, for all rows of activations.
-struct Product<'a, F> {
-    weights: View<'a>,
-    x: &'a QuantizedRows,
-    blocks: Range<usize>,
-    out: &'a Outputs<'a>,
+/// Some strips of activations with some blocks of weights.
+pub(super) struct Product<'a, F> {
+    pub weights: View<'a>,
+    pub x: &'a QuantizedRows,
+    /// At most so many as a thread takes at once.
+    pub strips: Range<usize>,
+    pub blocks: Range<usize>,
+    /// Whether full strips are multiplied in pairs, where there are such products.
+    in_pairs: bool,
+    pub out: &'a Outputs<'a>,
     format: PhantomData<F>,
 }
 
@@ -149,39 +189,46 @@ impl<F: Format> Kernel for Product<'_, F> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        /// Bytes of weights that stay in the second-level cache while rows of activations pass by.
-        const RESIDENT: usize = 256 << 10;
-        let at_once = (RESIDENT / size_of_val(self.weights.block(0)).max(1)).max(1);
-        for first in self.blocks.clone().step_by(at_once) {
-            let blocks = first..(first + at_once).min(self.blocks.end);
-            let mut row = 0;
-            while row < self.x.n_terms() {
-                let left = self.x.n_terms() - row;
-                row += if S::MAX_ROWS >= 8 && left >= 8 {
-                    self.tile::<S, 8>(simd, blocks.clone(), row)
-                } else if S::MAX_ROWS >= 4 && left >= 4 {
-                    self.tile::<S, 4>(simd, blocks.clone(), row)
-                } else if S::MAX_ROWS >= 2 && left >= 2 {
-                    self.tile::<S, 2>(simd, blocks.clone(), row)
-                } else {
-                    self.tile::<S, 1>(simd, blocks.clone(), row)
-                };
+        let ((_, n_full), Range { start, end }) = (self.x.n_strips(), self.strips.clone());
+        let in_pairs = if S::PAIRS && F::PAIRS && self.in_pairs { end.min(n_full) } else { start };
+        if in_pairs > start {
+            self.in_pairs(simd, start..in_pairs);
+        }
+        for block in self.blocks.clone() {
+            for strip in in_pairs..end {
+                self.strip(simd, block, strip);
             }
         }
     }
 }
 
 impl<F: Format> Product<'_, F> {
-    /// Computes `M` rows of activations against some blocks; returns `M`.
+    /// Computes a strip of activations against a block.
     #[inline(always)]
-    fn tile<S: Simd, const M: usize>(&self, simd: S, blocks: Range<usize>, row: usize) -> usize {
-        let x: [&[Group]; M] = std::array::from_fn(|m| self.x.row(row + m));
-        for block in blocks {
-            let sums = products::<S, F, M>(simd, self.weights.block(block), x);
-            for (m, sum) in sums.into_iter().enumerate() {
-                // SAFETY: this thread alone computes this block, so nobody else touches these columns of the output.
-                unsafe { store_block(simd, sum, self.out, [row + m, block, self.weights.n_rows()]) };
-            }
+    fn strip<S: Simd>(&self, simd: S, block: usize, strip: usize) {
+        let (x, mut row) = (self.x.strip(strip), 0);
+        while row < x.n_rows {
+            let (left, at) = (x.n_rows - row, [strip * STRIP, row]);
+            row += if S::MAX_ROWS >= 8 && left >= 8 {
+                self.tile::<S, 8>(simd, block, x, at)
+            } else if S::MAX_ROWS >= 4 && left >= 4 {
+                self.tile::<S, 4>(simd, block, x, at)
+            } else if S::MAX_ROWS >= 2 && left >= 2 {
+                self.tile::<S, 2>(simd, block, x, at)
+            } else {
+                self.tile::<S, 1>(simd, block, x, at)
+            };
+        }
+    }
+
+    /// Computes `M` rows of a strip, from `row` of it on, against a block; returns `M`.
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize>(&self, simd: S, block: usize, x: Strip<'_>, at: [usize; 2]) -> usize {
+        let [strip_at, row] = at;
+        let sums = products::<S, F, M>(simd, self.weights.block(block), x, row);
+        for (m, sum) in sums.into_iter().enumerate() {
+            // SAFETY: this thread alone computes these rows of this block: nobody else touches these outputs.
+            unsafe { store_block(simd, sum, self.out, [strip_at + row + m, block, self.weights.n_rows()]) };
         }
         M
     }
@@ -205,11 +252,11 @@ pub(super) unsafe fn store_block<S: Simd>(simd: S, x: S::F, out: &Outputs<'_>, a
     }
 }
 
-/// The dot products of 16 rows of weights with `M` rows of activations.
+/// The dot products of 16 rows of weights with `M` rows of a strip of activations, from `row` on.
 #[inline(always)]
-fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[Group]; M]) -> [S::F; M] {
-    let (n_units, together) = (x[0].len(), F::PLACES.together());
-    assert!(x.iter().all(|x| x.len() == n_units), "rows of activations of different lengths");
+fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: Strip<'_>, row: usize) -> [S::F; M] {
+    let (n_units, together) = (x.n_groups, F::PLACES.together());
+    assert!(row + M <= x.n_rows, "rows beyond the strip");
     assert_eq!(lines.len(), F::PLACES.n_lines(n_units), "a block of other columns");
     assert!(!F::IN_BYTES || n_units.is_multiple_of(together), "scales in bytes come with whole blocks");
     let mut sums = [simd.splat(0.0); M];
@@ -219,8 +266,8 @@ fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[G
             fetch_ahead::<S, F, M>(simd, lines, i);
             // SAFETY: `i` is below `together`.
             let quads = unsafe { units.quads(i) };
-            // SAFETY: `first + i` is below `n_units`, the length of every `x`, both asserted above.
-            let groups: [&Group; M] = std::array::from_fn(|m| unsafe { x[m].get_unchecked(first + i) });
+            // SAFETY: `first + i` is below the strip's groups, and the strip has the rows: both asserted above.
+            let groups = unsafe { x.get::<M>(first + i, row) };
             let mut weighted = [simd.splat(0.0); M];
             for g in 0..F::GROUPS {
                 // SAFETY: as above; `g` is a group of the format.
@@ -231,15 +278,15 @@ fn products<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], x: [&[G
                     weighted[m] = if g == 0 { simd.mul(dots[m], scale) } else { simd.fma(dots[m], scale, weighted[m]) };
                 }
             }
-            for m in 0..M {
-                sums[m] = simd.fma(weighted[m], simd.splat(groups[m].scale), sums[m]);
-            }
             for g in 0..if F::OFFSET_LOG2.is_none() { F::GROUPS } else { 0 } {
                 // SAFETY: as above; a format without an offset has minima.
                 let min = unsafe { units.min(i, g) };
                 for m in 0..M {
                     sums[m] = simd.fma(min, simd.splat(groups[m].minus_values[sum_of::<F>(g)]), sums[m]);
                 }
+            }
+            for m in 0..M {
+                sums[m] = simd.fma(weighted[m], simd.splat(groups[m].scale), sums[m]);
             }
         }
     }
@@ -268,7 +315,7 @@ fn fetch_ahead<S: Simd, F: Format, const M: usize>(simd: S, lines: &[Line], i: u
 /// Dot products of group `g` of a unit with `M` rows of activations. Row after row for every quad: the chains of
 /// additions of the rows overlap.
 #[inline(always)]
-fn dots<S: Simd, F: Format, const M: usize>(simd: S, quads: &[S::I], groups: [&Group; M], g: usize) -> [S::F; M] {
+fn dots<S: Simd, F: Format, const M: usize>(simd: S, quads: &[S::I], groups: &[Group; M], g: usize) -> [S::F; M] {
     let mut dots = [simd.splat_int(0); M];
     if let Some(log2) = F::OFFSET_LOG2 {
         for m in 0..M {
@@ -287,7 +334,7 @@ fn dots<S: Simd, F: Format, const M: usize>(simd: S, quads: &[S::I], groups: [&G
 
 /// Which of the sums of 32 activations goes with group `g` of a unit.
 const fn sum_of<F: Format>(g: usize) -> usize {
-    if F::GROUPS == 1 { 2 } else { g }
+    if F::GROUPS == 1 { ALL } else { g }
 }
 
 /// [`Simd::dot_rows`] with the bits of the format, which a constant expression cannot yet pass on.

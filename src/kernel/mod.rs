@@ -24,6 +24,7 @@ mod limit;
 mod matmul;
 mod memory;
 mod packed;
+mod pairs;
 mod simd;
 mod threads;
 mod tile;
@@ -47,7 +48,7 @@ pub use tile::{TiledRows, tiles_from};
 pub use vector::{RopeStyle, add, gelu_mul, rms_norm, rope, rope_rows, silu_mul, softmax};
 
 /// Names the arithmetic of the routines: to be raised with any change of a bit that one of them gives.
-pub const ARITHMETIC: u32 = 2;
+pub const ARITHMETIC: u32 = 3;
 
 /// Why weights could not be read or packed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

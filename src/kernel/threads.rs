@@ -203,6 +203,11 @@ impl<'a, T> SharedMut<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: std::marker::PhantomData }
     }
 
+    /// Where element `i` lies, or would.
+    pub(super) fn address(&self, i: usize) -> *const T {
+        self.start.wrapping_add(i)
+    }
+
     /// Elements `start..end`.
     ///
     /// # Safety

@@ -39,7 +39,7 @@ macro_rules! halves {
 }
 
 impl Avx2 {
-    /// One half of [`Simd::dot4`]; `quad` is the four signed bytes, repeated.
+    /// One half of [`Simd::dot_bytes`] of `w`, whose bytes have `BITS` bits, and `quad`.
     #[inline(always)]
     fn dot4_half<const BITS: u32>(self, acc: __m256i, w: __m256i, quad: __m256i) -> __m256i {
         if BITS <= 7 {
@@ -292,6 +292,14 @@ impl Simd for Avx2 {
         halves!(_mm256_add_epi32, a, b)
     }
     #[inline(always)]
+    fn sub_int(self, a: I, b: I) -> I {
+        halves!(_mm256_sub_epi32, a, b)
+    }
+    #[inline(always)]
+    fn add_bytes(self, a: I, b: I) -> I {
+        halves!(_mm256_add_epi8, a, b)
+    }
+    #[inline(always)]
     fn max_int(self, a: I, b: I) -> I {
         halves!(_mm256_max_epi32, a, b)
     }
@@ -308,6 +316,10 @@ impl Simd for Avx2 {
             acc[m] = halves!(_mm256_add_epi32, acc[m], (low[m], high[m]));
         }
         acc
+    }
+    #[inline(always)]
+    fn dot_bytes(self, acc: I, a: I, b: I) -> I {
+        (self.dot4_half::<8>(acc.0, a.0, b.0), self.dot4_half::<8>(acc.1, a.1, b.1))
     }
     #[inline(always)]
     fn dot4<const BITS: u32>(self, acc: I, w: I, x: [i8; 4]) -> I {

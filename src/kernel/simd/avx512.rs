@@ -33,6 +33,7 @@ impl Simd for Avx512 {
     type I = __m512i;
     const MAX_ROWS: usize = 8;
     const N_VECTORS: usize = 32;
+    const PAIRS: bool = true;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
@@ -173,6 +174,14 @@ impl Simd for Avx512 {
         avx512!(_mm512_add_epi32(a, b))
     }
     #[inline(always)]
+    fn sub_int(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_sub_epi32(a, b))
+    }
+    #[inline(always)]
+    fn add_bytes(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_add_epi8(a, b))
+    }
+    #[inline(always)]
     fn max_int(self, a: __m512i, b: __m512i) -> __m512i {
         avx512!(_mm512_max_epi32(a, b))
     }
@@ -190,8 +199,11 @@ impl Simd for Avx512 {
         avx512!(_mm512_reduce_max_epi32(x))
     }
     #[inline(always)]
+    fn dot_bytes(self, acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_dpbusd_epi32(acc, a, b))
+    }
+    #[inline(always)]
     fn dot4<const BITS: u32>(self, acc: __m512i, w: __m512i, x: [i8; 4]) -> __m512i {
-        let quad = i32::from_le_bytes(x.map(|x| x as u8));
-        avx512!(_mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(quad)))
+        self.dot_bytes(acc, w, self.splat_bytes(x))
     }
 }

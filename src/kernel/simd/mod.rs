@@ -71,6 +71,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     const MAX_ROWS: usize;
     /// Vectors that the registers hold at once.
     const N_VECTORS: usize;
+    /// Whether products in pairs may be faster than others, as where one instruction is a [`Simd::dot_bytes`].
+    const PAIRS: bool = false;
 
     fn splat(self, x: f32) -> Self::F;
     fn load(self, x: &[f32; LANES]) -> Self::F;
@@ -117,8 +119,14 @@ pub(super) trait Simd: Copy + Send + Sync {
     /// Every byte of `x`, which is below 16, replaced by that entry of `table`.
     fn look_up(self, table: &[u8; 16], x: Self::I) -> Self::I;
     fn add_int(self, a: Self::I, b: Self::I) -> Self::I;
+    fn sub_int(self, a: Self::I, b: Self::I) -> Self::I;
+    /// Adds byte by byte, modulo 256.
+    fn add_bytes(self, a: Self::I, b: Self::I) -> Self::I;
     fn max_int(self, a: Self::I, b: Self::I) -> Self::I;
-    /// Per lane: `acc` plus the dot product of the lane's four unsigned bytes of `w` with the four signed bytes of `x`.
+    /// Per lane: `acc` plus the dot product of the lane's four unsigned bytes of `a` with its four signed bytes of `b`.
+    fn dot_bytes(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
+
+    /// [`Simd::dot_bytes`] of `w` with the same four bytes in every lane.
     ///
     /// `BITS` promises that every byte of `w` is below `1 << BITS`, and that no byte of `x` is -128.
     fn dot4<const BITS: u32>(self, acc: Self::I, w: Self::I, x: [i8; 4]) -> Self::I;
@@ -153,17 +161,31 @@ pub(super) trait Simd: Copy + Send + Sync {
         acc
     }
 
+    /// The same four bytes in every lane.
+    #[inline(always)]
+    fn splat_bytes(self, x: [i8; 4]) -> Self::I {
+        self.splat_int(i32::from_le_bytes([x[0] as u8, x[1] as u8, x[2] as u8, x[3] as u8]))
+    }
+
     /// Starts to fetch `lines[first..first + n]` and whatever follows `lines` in memory into the caches.
     #[inline(always)]
     fn prefetch(self, lines: &[Line], first: usize, n: usize) {
-        #[cfg(target_arch = "x86_64")]
         for i in first..first + n {
+            self.fetch(lines.as_ptr().wrapping_add(i));
+        }
+    }
+
+    /// Starts to fetch the line of memory that `address` lies in, if there is one.
+    #[inline(always)]
+    fn fetch<T>(self, address: *const T) {
+        #[cfg(target_arch = "x86_64")]
+        {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // SAFETY: a prefetch is a hint: it accesses nothing, wherever the address points.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(lines.as_ptr().wrapping_add(i).cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
         }
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = (lines, first, n);
+        let _ = address;
     }
 
     /// The sum of all lanes, pairing lane `i` with lane `i + 8`, then `i + 4`, `i + 2`, `i + 1`.

@@ -145,14 +145,29 @@ impl Simd for Portable {
         zip(a, b, i32::wrapping_add)
     }
     #[inline(always)]
+    fn sub_int(self, a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, i32::wrapping_sub)
+    }
+    #[inline(always)]
+    fn add_bytes(self, a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, |a, b| {
+            let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
+            i32::from_le_bytes(std::array::from_fn(|i| a[i].wrapping_add(b[i])))
+        })
+    }
+    #[inline(always)]
     fn max_int(self, a: Self::I, b: Self::I) -> Self::I {
         zip(a, b, i32::max)
     }
     #[inline(always)]
-    fn dot4<const BITS: u32>(self, acc: Self::I, w: Self::I, x: [i8; 4]) -> Self::I {
-        zip(acc, w, |acc, w| {
-            let w = w.to_le_bytes();
-            (0..4).fold(acc, |acc, i| acc + i32::from(w[i]) * i32::from(x[i]))
+    fn dot_bytes(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I {
+        std::array::from_fn(|lane| {
+            let (a, b) = (a[lane].to_le_bytes(), b[lane].to_le_bytes());
+            (0..4).fold(acc[lane], |acc, i| acc + i32::from(a[i]) * i32::from(b[i] as i8))
         })
+    }
+    #[inline(always)]
+    fn dot4<const BITS: u32>(self, acc: Self::I, w: Self::I, x: [i8; 4]) -> Self::I {
+        self.dot_bytes(acc, w, self.splat_bytes(x))
     }
 }

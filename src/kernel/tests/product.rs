@@ -1,5 +1,6 @@
 //! Products against plain sums in `f64`, on every instruction set, batch size and number of threads.
 
+use super::super::packed::View;
 use super::super::{Error, Isa, Packed, QuantizedRows, Threads, dequantize, isa};
 use super::{ENCODINGS, Random, assert_close, assert_same_bits, on_every_isa};
 use crate::types::{Dtype, Precision};
@@ -37,9 +38,11 @@ fn reference(weights: &[f32], x: &[f32], n_cols: usize, quantized: bool) -> (Vec
 
 /// Activations of one group after quantization, by the definition.
 fn round_to_codes(x: &[f32]) -> Vec<f64> {
-    let largest = x.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-    let code = |x: f32| (f64::from(x * (127.0 / largest))).round_ties_even();
-    x.iter().map(|&x| code(x) * f64::from(largest / 127.0)).collect()
+    let most = |sign: f32| x.iter().fold(0.0f32, |most, x| most.max(sign * x));
+    let (up, down) = (most(1.0), most(-1.0));
+    let scale = (up.max(down) * (1.0 / 127.0)).max(up.min(down) * (1.0 / 96.0));
+    let scale = if up > down { -scale } else { scale };
+    x.iter().map(|&x| f64::from(x * (1.0 / scale)).round_ties_even() * f64::from(scale)).collect()
 }
 
 /// Columns that suit every encoding, and a number of rows that is not whole blocks.
@@ -85,6 +88,30 @@ fn many_blocks_are_the_same_as_one_by_one() {
     let (want, magnitude) = reference(&weights, &x, n_cols, true);
     for (i, (got, want)) in got.iter().zip(&want).enumerate() {
         assert!((f64::from(*got) - want).abs() <= magnitude * 1e-6, "element {i}: {got} is not {want}");
+    }
+}
+
+#[test]
+fn products_in_pairs_are_the_same_bit_for_bit() {
+    // Rows of nothing but the largest codes of either sign meet weights of any code; full strips, and one that is not.
+    let threads = Threads::new(2);
+    let pairs = Isa::available().into_iter().filter(|&isa| isa >= Isa::Avx512Vnni);
+    for (isa, (dtype, _)) in pairs.flat_map(|isa| ENCODINGS.map(|encoding| (isa, encoding))) {
+        // Not a whole number of panels, nor of blocks.
+        let n_cols = 5 * dtype.block_elements().max(32);
+        let (packed, _) = matrix(dtype, 37, n_cols, 40);
+        if !packed.is_quantized() {
+            continue;
+        }
+        for m in [8, 37, 72, 131] {
+            let mut x = Random(41).floats(m * n_cols);
+            x[..n_cols].fill(1.0);
+            x[n_cols..2 * n_cols].fill(-1.0);
+            let codes = QuantizedRows::quantize_on(isa, &x, [m, n_cols], Precision::Bits8, &threads);
+            let [one, pairs] =
+                [usize::MAX, 1].map(|n| View::all(&packed).matmul_in_pairs_from(n, isa, &codes, &threads));
+            assert_same_bits(&format!("{dtype:?}, {m} rows on {}", isa.name()), &pairs, &one);
+        }
     }
 }
 
@@ -178,8 +205,10 @@ fn shapes_that_do_not_fit_are_errors() {
         assert!(matches!(error, Error::Columns { .. } | Error::Length { .. }));
     }
     for (n_rows, n_cols) in [(0, 64), (5, 0)] {
-        let packed = Packed::pack(Dtype::Q8_0, &[], n_rows, n_cols).expect("nothing is a shape too");
-        assert_eq!(packed.matmul(&vec![0.0; n_cols], 1, &Threads::new(1)), vec![0.0; n_rows]);
+        let packed = Packed::pack(Dtype::Q5_0, &[], n_rows, n_cols).expect("nothing is a shape too");
+        for m in [1, 70] {
+            assert_eq!(packed.matmul(&vec![0.0; m * n_cols], m, &Threads::new(1)), vec![0.0; m * n_rows]);
+        }
     }
 }
 
