@@ -106,13 +106,14 @@ impl View<'_> {
     }
 
     pub(super) fn matmul_quantized_on(self, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
-        self.matmul_in_pairs_from(pairs::from(isa), isa, x, threads)
+        self.matmul_in_pairs(pairs::pay(isa, x.n_strips().1), isa, x, threads)
     }
 
-    /// As [`View::matmul_quantized_on`], in pairs from so many full strips on; the results are the same.
-    pub(super) fn matmul_in_pairs_from(self, n: usize, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
+    /// As [`View::matmul_quantized_on`], full strips in pairs or not, where there are such products; the results are the
+    /// same.
+    pub(super) fn matmul_in_pairs(self, in_pairs: bool, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
         assert_eq!(x.n_cols(), self.weights().n_cols(), "the activations do not have the columns of the weights");
-        let mut out = self.multiply(n, isa, x, threads);
+        let mut out = self.multiply(in_pairs && x.n_cols() > 0, isa, x, threads);
         if x.n_terms() > x.n_rows() {
             let (first, second) = out.split_at_mut(x.n_rows() * self.n_rows());
             first.iter_mut().zip(second).for_each(|(first, second)| *first += *second);
@@ -122,8 +123,7 @@ impl View<'_> {
     }
 
     /// Every row of codes with every row of weights: `[x.n_terms(), outputs]`.
-    fn multiply(self, in_pairs_from: usize, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
-        let in_pairs = x.n_strips().1 >= in_pairs_from && x.n_cols() > 0;
+    fn multiply(self, in_pairs: bool, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
         let multiply = |out: Outputs<'_>| {
             with_format!(self.weights().dtype(), F => self.for_parts(x, threads, |strips, blocks| {
                 run(isa, Product::<F> { weights: self, x, strips, blocks, in_pairs, out: &out, format: PhantomData });

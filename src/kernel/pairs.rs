@@ -39,12 +39,13 @@ const PANEL: usize = 8;
 /// Lines by which weights are fetched before they are taken apart: more than a panel.
 const AHEAD: usize = 72;
 
-/// From how many full strips on products are in pairs; never where that is not faster.
-pub(super) fn from(isa: Isa) -> usize {
-    /// With fewer rows, taking weights apart for them costs what is gained. Measured.
+/// Whether products of so many full strips are faster in pairs. Which of both a CPU is gets measured when the first
+/// product comes that has strips enough.
+pub(super) fn pay(isa: Isa, n_strips: usize) -> bool {
+    /// With fewer, taking weights apart for them costs what is gained. Measured.
     const FROM: usize = 3;
     static FASTER: OnceLock<bool> = OnceLock::new();
-    if isa >= Isa::Avx512Vnni && *FASTER.get_or_init(|| are_faster(isa)) { FROM } else { usize::MAX }
+    n_strips >= FROM && isa >= Isa::Avx512Vnni && *FASTER.get_or_init(|| are_faster(isa))
 }
 
 /// Compares both kinds of product on weights and activations that stay in the caches, in about a millisecond.
@@ -60,14 +61,14 @@ fn are_faster(isa: Isa) -> bool {
     let weights = Packed::pack(Dtype::Q4_K, &bytes, SHAPE[0], SHAPE[1]).expect("the length is that of the shape");
     let n_rows = AT_ONCE[1] * STRIP;
     let x = QuantizedRows::quantize(&vec![0.0; n_rows * SHAPE[1]], n_rows, SHAPE[1], Precision::Bits8, &threads);
-    let time = |from: usize| {
+    let time = |in_pairs: bool| {
         let start = Instant::now();
-        std::hint::black_box(View::all(&weights).matmul_in_pairs_from(from, isa, &x, &threads));
+        std::hint::black_box(View::all(&weights).matmul_in_pairs(in_pairs, isa, &x, &threads));
         start.elapsed()
     };
     let mut best = [Duration::MAX; 2];
     for _ in 0..TRIES {
-        best = [best[0].min(time(usize::MAX)), best[1].min(time(1))];
+        best = [best[0].min(time(false)), best[1].min(time(true))];
     }
     best[1] < best[0] * 5 / 4
 }

@@ -109,7 +109,7 @@ fn products_in_pairs_are_the_same_bit_for_bit() {
             x[n_cols..2 * n_cols].fill(-1.0);
             let codes = QuantizedRows::quantize_on(isa, &x, [m, n_cols], Precision::Bits8, &threads);
             let [one, pairs] =
-                [usize::MAX, 1].map(|n| View::all(&packed).matmul_in_pairs_from(n, isa, &codes, &threads));
+                [false, true].map(|in_pairs| View::all(&packed).matmul_in_pairs(in_pairs, isa, &codes, &threads));
             assert_same_bits(&format!("{dtype:?}, {m} rows on {}", isa.name()), &pairs, &one);
         }
     }
@@ -205,8 +205,8 @@ fn shapes_that_do_not_fit_are_errors() {
         assert!(matches!(error, Error::Columns { .. } | Error::Length { .. }));
     }
     for (n_rows, n_cols) in [(0, 64), (5, 0)] {
-        let packed = Packed::pack(Dtype::Q5_0, &[], n_rows, n_cols).expect("nothing is a shape too");
-        for m in [1, 70] {
+        for (dtype, m) in [(Dtype::Q8_0, 1), (Dtype::Q5_0, 1), (Dtype::Q5_0, 70)] {
+            let packed = Packed::pack(dtype, &[], n_rows, n_cols).expect("nothing is a shape too");
             assert_eq!(packed.matmul(&vec![0.0; m * n_cols], m, &Threads::new(1)), vec![0.0; m * n_rows]);
         }
     }
