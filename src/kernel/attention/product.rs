@@ -15,6 +15,8 @@ const MAX_ROWS: usize = 8;
 pub(super) struct Halves<'a> {
     pub vectors: &'a [[f16; LANES]],
     pub n_vectors: usize,
+    /// As much memory that is read soon: blocks lie anywhere, which CPUs do not foresee.
+    pub soon: *const [f16; LANES],
 }
 
 /// A matrix whose row `r` starts at vector `r * stride`.
@@ -39,6 +41,8 @@ pub(super) fn add_product<'a, S: Simd>(
 ) {
     let mut row = rows.start;
     while row < rows.end {
+        // Once is enough: the other rows ask for what they read themselves.
+        let b = Halves { soon: if row == rows.start { b.soon } else { b.vectors.as_ptr() }, ..b };
         row += match rows_at_once::<S>(rows.end - row) {
             8 if limit::<S>() >= 8 => add_rows::<S, 8>(simd, row, &a, b, sums),
             7 if limit::<S>() >= 7 => add_rows::<S, 7>(simd, row, &a, b, sums),
@@ -99,8 +103,9 @@ fn add_vectors<S: Simd, const M: usize, const V: usize>(
     let start = |m| (row + m) * sums.stride + at;
     let mut totals: [[S::F; V]; M] =
         std::array::from_fn(|m| std::array::from_fn(|v| simd.load(&sums.vectors[start(m) + v])));
-    for (term, b) in (0..n_terms).zip(b.vectors.chunks_exact(b.n_vectors)) {
-        let b: [S::F; V] = std::array::from_fn(|v| simd.load_f16(&b[at + v]));
+    for (term, vectors) in (0..n_terms).zip(b.vectors.chunks_exact(b.n_vectors)) {
+        simd.fetch(b.soon.wrapping_add(term * b.n_vectors + at));
+        let b: [S::F; V] = std::array::from_fn(|v| simd.load_f16(&vectors[at + v]));
         for m in 0..M {
             let a = simd.splat(a[m][term]);
             for v in 0..V {

@@ -13,6 +13,7 @@ use crate::kernel::isa::{Isa, Kernel, run};
 use crate::kernel::simd::{LANES, Simd};
 use crate::kernel::threads::SharedMut;
 use crate::types::{BLOCK_TOKENS, BlockId};
+use half::f16;
 use std::ops::Range;
 
 /// Positions that are reduced together; whole blocks.
@@ -199,15 +200,40 @@ impl Item<'_> {
         (first.max(segment).min(segment + SEGMENT) - segment, end.max(segment).min(segment + SEGMENT) - segment)
     }
 
+    /// The keys of a block, `[head_dim][BLOCK_TOKENS]`.
+    #[inline(always)]
+    fn keys(&self, read: &Read) -> &[[f16; LANES]] {
+        let a = self.attention;
+        let start = a.layout.k_offset(a.layer, read.block, self.kv_head);
+        a.pool[start..start + a.layout.head_dim * BLOCK_TOKENS].as_chunks().0
+    }
+
+    /// The values of a block, `[n_positions][value_stride]`.
+    #[inline(always)]
+    fn values(&self, read: &Read) -> &[[f16; LANES]] {
+        let a = self.attention;
+        let start = a.layout.v_offset(a.layer, read.block, self.kv_head);
+        a.pool[start..start + read.n_positions * a.layout.value_stride()].as_chunks().0
+    }
+
+    /// What is read a while after the `i`th of all keys and then all values: it takes so long to come.
+    #[inline(always)]
+    fn soon(&self, reads: &[Read], i: usize) -> *const [f16; LANES] {
+        const AHEAD: usize = 2;
+        let ahead = (i + AHEAD).min(2 * reads.len() - 1);
+        match ahead.checked_sub(reads.len()) {
+            None => self.keys(&reads[ahead]).as_ptr(),
+            Some(ahead) => self.values(&reads[ahead]).as_ptr(),
+        }
+    }
+
     /// Adds the products of queries and keys to `scores`.
     #[inline(always)]
     fn score<S: Simd>(&self, simd: S, reads: &[Read], scores: &mut [f32]) {
-        let a = self.attention;
         let scores = scores.as_chunks_mut().0;
-        for read in reads {
-            let start = a.layout.k_offset(a.layer, read.block, self.kv_head);
-            let keys = a.pool[start..start + a.layout.head_dim * BLOCK_TOKENS].as_chunks().0;
-            let keys = Halves { vectors: keys, n_vectors: BLOCK_TOKENS / LANES };
+        for (i, read) in reads.iter().enumerate() {
+            let soon = self.soon(reads, i);
+            let keys = Halves { vectors: self.keys(read), n_vectors: BLOCK_TOKENS / LANES, soon };
             let mut sums = Sums { vectors: &mut scores[read.at / LANES..], stride: SEGMENT / LANES };
             add_product(simd, read.rows.clone(), |row| &self.q[self.row_start(row)..], keys, &mut sums);
         }
@@ -259,13 +285,11 @@ impl Item<'_> {
     /// Adds the values, weighted with the exponentials `p`, to `weighted`.
     #[inline(always)]
     fn weigh<S: Simd>(&self, simd: S, reads: &[Read], p: &[f32], weighted: &mut [f32]) {
-        let a = self.attention;
-        let stride = a.layout.value_stride();
-        let mut sums = Sums { vectors: weighted.as_chunks_mut().0, stride: stride / LANES };
-        for read in reads {
-            let start = a.layout.v_offset(a.layer, read.block, self.kv_head);
-            let values = a.pool[start..start + read.n_positions * stride].as_chunks().0;
-            let values = Halves { vectors: values, n_vectors: stride / LANES };
+        let stride = self.attention.layout.value_stride() / LANES;
+        let mut sums = Sums { vectors: weighted.as_chunks_mut().0, stride };
+        for (i, read) in reads.iter().enumerate() {
+            let soon = self.soon(reads, reads.len() + i);
+            let values = Halves { vectors: self.values(read), n_vectors: stride, soon };
             add_product(simd, read.rows.clone(), |row| &p[row * SEGMENT + read.at..], values, &mut sums);
         }
     }
