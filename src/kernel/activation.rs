@@ -15,8 +15,9 @@
 
 #![allow(unsafe_code)]
 
+use super::format::QUADS;
 use super::isa::{Isa, Kernel, isa, run};
-use super::simd::{LANES, Simd};
+use super::simd::{LANES, Line, Simd};
 use super::threads::Threads;
 use crate::types::Precision;
 use std::mem::MaybeUninit;
@@ -26,6 +27,9 @@ pub(super) const GROUP: usize = 32;
 
 /// Rows of a strip.
 pub(super) const STRIP: usize = 8;
+
+/// A quad of codes pairs with that of the other half of the group.
+pub(super) const PAIRS: usize = QUADS / 2;
 
 /// The largest code, and the size of the least one.
 const MOST: f32 = 96.0;
@@ -174,84 +178,134 @@ impl Kernel for Quantize<'_> {
         let mut strip = self.first / per_strip;
         let mut n_rows = rows_of(strip);
         let (mut i, mut row) = (self.first % per_strip / n_rows, self.first % per_strip % n_rows);
-        for group in self.groups {
-            let term = strip * STRIP + row;
-            let group = group.write(Group::ZERO);
-            if term < self.n_rows {
-                quantize_group(simd, &self.x[term * n_groups + i], group);
-            } else {
-                quantize_rest(simd, &self.x[(term - self.n_rows) * n_groups + i], group);
+        for groups in self.groups.chunks_mut(LANES) {
+            let mut batch = Batch { x: [&[0.0; GROUP]; LANES], second: [0; LANES] };
+            for (x, second) in batch.x.iter_mut().zip(&mut batch.second).take(groups.len()) {
+                let mut term = strip * STRIP + row;
+                if term >= self.n_rows {
+                    (term, *second) = (term - self.n_rows, -1);
+                }
+                *x = &self.x[term * n_groups + i];
+                row += 1;
+                if row == n_rows {
+                    (i, row) = (i + 1, 0);
+                }
+                if i == n_groups && strip * STRIP + n_rows < self.n_terms {
+                    (strip, i) = (strip + 1, 0);
+                    n_rows = rows_of(strip);
+                }
             }
-            row += 1;
-            if row == n_rows {
-                (i, row) = (i + 1, 0);
+            batch.quantize(simd, groups);
+        }
+    }
+}
+
+/// Sixteen groups, a lane each.
+struct Batch<'a> {
+    x: [&'a [f32; GROUP]; LANES],
+    /// -1 where it is the second term that is wanted: what the first one takes away from `x`. Else 0.
+    second: [i32; LANES],
+}
+
+impl Batch<'_> {
+    /// Writes as many groups as there are in `to`.
+    #[inline(always)]
+    fn quantize<S: Simd>(self, simd: S, to: &mut [MaybeUninit<Group>]) {
+        let mut columns = [simd.splat(0.0); GROUP];
+        for (half, columns) in columns.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let mut rows = [simd.splat_int(0); LANES];
+            for (row, x) in rows.iter_mut().zip(self.x) {
+                *row = simd.bits(simd.load(&x.as_chunks().0[half]));
             }
-            if i == n_groups && strip * STRIP + n_rows < self.n_terms {
-                (strip, i) = (strip + 1, 0);
-                n_rows = rows_of(strip);
+            simd.transpose(&mut rows);
+            for (column, row) in columns.iter_mut().zip(rows) {
+                *column = simd.of_bits(row);
+            }
+        }
+        let mut scales = Scales::new(simd, &columns);
+        if self.second.contains(&-1) {
+            let second = simd.load_line(&Line::of_ints(self.second));
+            let taken = simd.of_bits(simd.and(simd.bits(scales.scale), second));
+            for column in &mut columns {
+                let code = simd.to_int(simd.mul(*column, scales.inverse));
+                *column = simd.sub(*column, simd.mul(taken, simd.floats(code)));
+            }
+            scales = Scales::new(simd, &columns);
+        }
+        let mut largest = [0; LANES];
+        simd.store_int(scales.largest, &mut largest);
+        for ((group, own), largest) in to.iter_mut().zip(dwords(simd, &columns, &scales)).zip(largest) {
+            let mut lanes = [0; LANES];
+            simd.store_int(own, &mut lanes);
+            // SAFETY: a group is sixteen dwords without padding, and whatever they are, they are one.
+            group.write(unsafe { std::mem::transmute::<[i32; LANES], Group>(lanes) });
+            if !f32::from_bits(largest as u32).is_finite() {
+                group.write(Group { scale: f32::NAN, minus_values: [f32::NAN; 3], ..Group::ZERO });
             }
         }
     }
 }
 
-/// The second term, into a group of zeros: what the first one takes away from `x`.
-#[inline(always)]
-fn quantize_rest<S: Simd>(simd: S, x: &[f32; GROUP], to: &mut Group) {
-    let (mut first, mut rest) = (Group::ZERO, *x);
-    quantize_group(simd, x, &mut first);
-    for (code, rest) in first.codes.as_flattened().iter().zip(&mut rest) {
-        *rest -= first.scale * f32::from(*code);
-    }
-    quantize_group(simd, &rest, to);
+/// The scale of every lane's group, its inverse, and the bits of its largest magnitude.
+struct Scales<S: Simd> {
+    scale: S::F,
+    inverse: S::F,
+    largest: S::I,
 }
 
-/// Quantizes `x` into a group of zeros, in place: what is stored in small pieces is slow to be read as a whole.
-#[inline(always)]
-fn quantize_group<S: Simd>(simd: S, x: &[f32; GROUP], to: &mut Group) {
-    let (halves, _) = x.as_chunks::<LANES>();
-    let (a, b) = (simd.load(&halves[0]), simd.load(&halves[1]));
-    let (up, down) = (largest(simd, a, b, 0), largest(simd, a, b, i32::MIN));
-    if !(up.is_finite() && down.is_finite()) {
-        (to.scale, to.minus_values) = (f32::NAN, [f32::NAN; 3]);
-        return;
+impl<S: Simd> Scales<S> {
+    #[inline(always)]
+    fn new(simd: S, columns: &[S::F; GROUP]) -> Self {
+        /// Below this, the inverse of the scale would overflow; such a group is zero for every purpose.
+        const LEAST_MAGNITUDE: f32 = 1e-36;
+        let sign = simd.splat_int(i32::MIN);
+        // Upwards and downwards. The order of values that are not negative is that of their bits as integers; an
+        // infinity or a NaN comes out on top.
+        let (mut up, mut down) = (simd.splat_int(0), simd.splat_int(0));
+        for column in columns {
+            let bits = simd.bits(*column);
+            (up, down) = (simd.max_int(up, bits), simd.max_int(down, simd.add_int(bits, sign)));
+        }
+        let largest = simd.max_int(up, down);
+        let (larger, smaller) = (simd.of_bits(largest), simd.min(simd.of_bits(up), simd.of_bits(down)));
+        let size = simd.max(simd.mul(larger, simd.splat(1.0 / LEAST)), simd.mul(smaller, simd.splat(1.0 / MOST)));
+        // Negative where the larger one is upwards.
+        let scale = simd.of_bits(simd.or(simd.bits(size), simd.and(simd.sub_int(down, up), sign)));
+        let inverse = simd.div(simd.splat(1.0), scale);
+        Self {
+            scale: simd.zero_below(larger, LEAST_MAGNITUDE, scale),
+            inverse: simd.zero_below(larger, LEAST_MAGNITUDE, inverse),
+            largest,
+        }
     }
-    // Below this, the inverse of the scale would overflow; such a group is zero for every purpose.
-    if up.max(down) < 1e-36 {
-        return;
-    }
-    // Without branches, which would go either way by chance.
-    let (larger, smaller, sign) = (up.max(down), up.min(down), u32::from(up > down) << 31);
-    let scale = (larger * (1.0 / LEAST)).max(smaller * (1.0 / MOST));
-    let scale = f32::from_bits(scale.to_bits() | sign);
-    let inverse = simd.splat(1.0 / scale);
-    // One by one, not by `map`: closures given to it are not always compiled for this instruction set.
-    let (first, last) = (simd.to_int(simd.mul(a, inverse)), simd.to_int(simd.mul(b, inverse)));
-    let (codes, _) = to.codes.as_flattened_mut().as_chunks_mut();
-    simd.store_low_bytes(first, &mut codes[0]);
-    simd.store_low_bytes(last, &mut codes[1]);
-    // Sums of codes and of their products are exact as floating-point numbers too, two sums of codes in one.
-    const PLACE_LOG2: u32 = 12;
-    let place = (1 << PLACE_LOG2) as f32;
-    let (first, last) = (simd.floats(first), simd.floats(last));
-    let (both, products) = (simd.sum(simd.fma(last, simd.splat(place), first)), simd.sum(simd.mul(first, last)));
-    let last = (both as i32 + (1 << (PLACE_LOG2 - 1))) >> PLACE_LOG2;
-    let first = both as i32 - (last << PLACE_LOG2);
-    to.scale = scale;
-    to.minus_sums = [-first, -last, -first - last];
-    for (value, sum) in to.minus_values.iter_mut().zip(to.minus_sums) {
-        *value = scale * sum as f32;
-    }
-    to.minus_pairs = -(products as i32) - BIAS[1] * first - BIAS[0] * last;
 }
 
-/// The largest value, or 0 if that is larger; with the bit of the sign to be `turned`, of the negated values. An infinity
-/// or a NaN comes out on top.
+/// The sixteen dwords of every lane's [`Group`], a group in each vector; garbage where it is not finite.
 #[inline(always)]
-fn largest<S: Simd>(simd: S, a: S::F, b: S::F, turned: i32) -> f32 {
-    let turned = simd.splat_int(turned);
-    // The order of values that are not negative is that of their bits as integers.
-    let largest = simd.max_int(simd.add_int(simd.bits(a), turned), simd.add_int(simd.bits(b), turned));
-    f32::from_bits(simd.largest_int(largest).max(0) as u32)
+fn dwords<S: Simd>(simd: S, columns: &[S::F; GROUP], scales: &Scales<S>) -> [S::I; LANES] {
+    let zero = simd.splat_int(0);
+    let (mut dwords, mut sums, mut products) = ([zero; LANES], [zero; 2], zero);
+    for (q, quad) in columns.as_chunks::<4>().0.iter().enumerate() {
+        for (j, column) in quad.iter().enumerate() {
+            let code = simd.to_int(simd.mul(*column, scales.inverse));
+            dwords[q] = simd.or(dwords[q], simd.shl(simd.and(code, simd.splat_int(0xff)), 8 * j as u32));
+        }
+        sums[q / PAIRS] = simd.dot_bytes(sums[q / PAIRS], simd.splat_bytes([1; 4]), dwords[q]);
+        if q >= PAIRS {
+            let unsigned = simd.add_bytes(dwords[q - PAIRS], simd.splat_bytes([-128; 4]));
+            products = simd.dot_bytes(products, unsigned, dwords[q]);
+        }
+    }
+    dwords[QUADS] = simd.bits(scales.scale);
+    let [first, last] = [simd.sub_int(zero, sums[0]), simd.sub_int(zero, sums[1])];
+    for (i, sum) in [first, last, simd.add_int(first, last)].into_iter().enumerate() {
+        dwords[QUADS + 1 + i] = sum;
+        dwords[QUADS + 4 + i] = simd.bits(simd.mul(scales.scale, simd.floats(sum)));
+    }
+    // The products hold 128 times the last codes, which leaves of both biases the smaller one.
+    dwords[QUADS + 7] = simd.sub_int(simd.shl(dwords[QUADS + 1 + ALL], BIAS[1].ilog2()), products);
+    simd.transpose(&mut dwords);
+    dwords
 }
 
-const _: () = assert!(size_of::<Group>() == 64 && GROUP == 2 * LANES);
+const _: () = assert!(size_of::<Group>() == 64 && GROUP == 2 * LANES && BIAS[1].count_ones() == 1);

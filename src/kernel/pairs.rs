@@ -20,7 +20,7 @@
 
 #![allow(unsafe_code)]
 
-use super::activation::{ALL, BIAS, GROUP, Group, QuantizedRows, STRIP};
+use super::activation::{ALL, BIAS, GROUP, Group, PAIRS, QuantizedRows, STRIP};
 use super::format::{Format, QUADS, ROWS, Units};
 use super::isa::Isa;
 use super::matmul::{AT_ONCE, Product, store_block};
@@ -161,9 +161,6 @@ const fn to_factors<F: Format>() -> [i8; 2] {
     };
     [(BIAS[1] - minus) as i8, (BIAS[0] - minus) as i8]
 }
-
-/// A quad pairs with that of the other half of the unit.
-const PAIRS: usize = QUADS / 2;
 
 /// Takes apart the units of a block from `first` on, as many as there is room for.
 #[inline(always)]

@@ -62,6 +62,27 @@ impl Avx2 {
 }
 
 impl Avx2 {
+    /// [`Simd::transpose`] of eight vectors of eight lanes.
+    #[inline(always)]
+    fn transpose_eight(self, x: &mut [__m256i; 8]) {
+        // First the dwords of four vectors, within 128-bit halves; then the halves of twice four.
+        let mut quads = *x;
+        for (x, quads) in x.as_chunks::<4>().0.iter().zip(quads.as_chunks_mut::<4>().0) {
+            avx2!({
+                let (low, high) = (_mm256_unpacklo_epi32(x[0], x[1]), _mm256_unpacklo_epi32(x[2], x[3]));
+                (quads[0], quads[1]) = (_mm256_unpacklo_epi64(low, high), _mm256_unpackhi_epi64(low, high));
+                let (low, high) = (_mm256_unpackhi_epi32(x[0], x[1]), _mm256_unpackhi_epi32(x[2], x[3]));
+                (quads[2], quads[3]) = (_mm256_unpacklo_epi64(low, high), _mm256_unpackhi_epi64(low, high));
+            });
+        }
+        for j in 0..4 {
+            x[j] = avx2!(_mm256_permute2x128_si256::<0x20>(quads[j], quads[4 + j]));
+            x[4 + j] = avx2!(_mm256_permute2x128_si256::<0x31>(quads[j], quads[4 + j]));
+        }
+    }
+}
+
+impl Avx2 {
     /// One half of [`Simd::dot_rows`], without what it starts from, for codes of at most 6 bits.
     #[inline(always)]
     fn half_rows<const BITS: u32, const M: usize>(
@@ -161,7 +182,7 @@ impl Simd for Avx2 {
     fn store_bf16(self, x: F, to: &mut [f16; LANES]) {
         let (low, high) = (self.bf16_half(x.0), self.bf16_half(x.1));
         avx2!({
-            // As in `store_low_bytes`: packing works within 128-bit halves.
+            // Packing works within 128-bit halves: the permutation puts the 64-bit quarters back in order.
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
             _mm256_storeu_si256(to.as_mut_ptr().cast(), words);
         })
@@ -250,13 +271,18 @@ impl Simd for Avx2 {
         })
     }
     #[inline(always)]
-    fn store_low_bytes(self, x: I, to: &mut [i8; LANES]) {
-        avx2!({
-            // Packing works within 128-bit halves: the permutation puts the 64-bit quarters back in order.
-            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(x.0, x.1));
-            let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
-            _mm_storeu_si128(to.as_mut_ptr().cast(), bytes);
-        })
+    fn transpose(self, x: &mut [I; LANES]) {
+        let (mut first, mut last) = ([self.splat_int(0).0; LANES], [self.splat_int(0).0; LANES]);
+        for i in 0..LANES {
+            (first[i], last[i]) = x[i];
+        }
+        for (first, last) in first.as_chunks_mut().0.iter_mut().zip(last.as_chunks_mut().0) {
+            self.transpose_eight(first);
+            self.transpose_eight(last);
+        }
+        for i in 0..8 {
+            (x[i], x[8 + i]) = ((first[i], first[8 + i]), (last[i], last[8 + i]));
+        }
     }
     #[inline(always)]
     fn and(self, a: I, b: I) -> I {

@@ -146,8 +146,28 @@ impl Simd for Avx512 {
         avx512!(_mm512_storeu_si512(to.as_mut_ptr().cast(), x))
     }
     #[inline(always)]
-    fn store_low_bytes(self, x: __m512i, to: &mut [i8; LANES]) {
-        avx512!(_mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(x)))
+    fn transpose(self, x: &mut [__m512i; LANES]) {
+        // First the dwords of four vectors, within 128-bit quarters; then the quarters of four times four.
+        let mut quads = [self.splat_int(0); LANES];
+        for (x, quads) in x.as_chunks::<4>().0.iter().zip(quads.as_chunks_mut::<4>().0) {
+            avx512!({
+                let (low, high) = (_mm512_unpacklo_epi32(x[0], x[1]), _mm512_unpacklo_epi32(x[2], x[3]));
+                (quads[0], quads[1]) = (_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
+                let (low, high) = (_mm512_unpackhi_epi32(x[0], x[1]), _mm512_unpackhi_epi32(x[2], x[3]));
+                (quads[2], quads[3]) = (_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
+            });
+        }
+        for j in 0..4 {
+            let [a, b, c, d] = [quads[j], quads[4 + j], quads[8 + j], quads[12 + j]];
+            avx512!({
+                let (low, high) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0x44>(c, d));
+                x[j] = _mm512_shuffle_i32x4::<0x88>(low, high);
+                x[4 + j] = _mm512_shuffle_i32x4::<0xdd>(low, high);
+                let (low, high) = (_mm512_shuffle_i32x4::<0xee>(a, b), _mm512_shuffle_i32x4::<0xee>(c, d));
+                x[8 + j] = _mm512_shuffle_i32x4::<0x88>(low, high);
+                x[12 + j] = _mm512_shuffle_i32x4::<0xdd>(low, high);
+            });
+        }
     }
     #[inline(always)]
     fn and(self, a: __m512i, b: __m512i) -> __m512i {

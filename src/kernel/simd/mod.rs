@@ -53,6 +53,13 @@ impl Line {
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 
+    /// Sixteen dwords as a line.
+    #[inline(always)]
+    pub(super) fn of_ints(x: [i32; LANES]) -> Self {
+        // SAFETY: both types are 64 bytes without padding, and every bit pattern is a `Line`.
+        unsafe { std::mem::transmute(x) }
+    }
+
     /// The line as sixteen numbers.
     #[inline(always)]
     pub(super) fn floats(&self) -> &[f32; LANES] {
@@ -108,8 +115,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn store_line(self, x: Self::I, to: &mut Line);
     fn load_bytes(self, x: &[i8; LANES]) -> Self::I;
     fn store_int(self, x: Self::I, to: &mut [i32; LANES]);
-    /// Every lane as one byte; the lanes are in the range of `i8`.
-    fn store_low_bytes(self, x: Self::I, to: &mut [i8; LANES]);
+    /// Lane `j` of vector `i` becomes lane `i` of vector `j`.
+    fn transpose(self, x: &mut [Self::I; LANES]);
     fn and(self, a: Self::I, b: Self::I) -> Self::I;
     fn or(self, a: Self::I, b: Self::I) -> Self::I;
     /// Shifts to the left by `n` bits, a constant once the caller is unrolled.

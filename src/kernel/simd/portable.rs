@@ -117,8 +117,8 @@ impl Simd for Portable {
         *to = x;
     }
     #[inline(always)]
-    fn store_low_bytes(self, x: Self::I, to: &mut [i8; LANES]) {
-        *to = x.map(|x| x as i8);
+    fn transpose(self, x: &mut [Self::I; LANES]) {
+        *x = std::array::from_fn(|j| std::array::from_fn(|i| x[i][j]));
     }
     #[inline(always)]
     fn and(self, a: Self::I, b: Self::I) -> Self::I {

@@ -26,13 +26,10 @@ impl Kernel for AllOperations {
         let (mut brain, mut copy) = ([f16::ZERO; LANES], Line::ZERO);
         simd.store_bf16(a, &mut brain);
         simd.store_line(line, &mut copy);
-        let mut bytes = [0; LANES];
-        simd.store_low_bytes(simd.and(line, simd.splat_int(127)), &mut bytes);
         let mut out = vec![
             ("store_f16", rounded.map(|x| if x.is_nan() { 0x7e00 } else { i32::from(x.to_bits()) })),
             ("store_bf16", brain.map(|x| i32::from(x.to_bits()))),
             ("store_line", std::array::from_fn(|i| i32::from(copy.0[4 * i]) << 8 | i32::from(copy.0[4 * i + 3]))),
-            ("store_low_bytes", bytes.map(i32::from)),
         ];
         let mut note = |name, x: S::I| {
             let mut bits = [0; LANES];
@@ -83,6 +80,11 @@ impl Kernel for AllOperations {
         }
         for (name, x) in rows_of_dots(simd, line) {
             note(name, x);
+        }
+        let mut square: [S::I; LANES] = std::array::from_fn(|i| simd.add_int(line, simd.splat_int(i as i32 * 7919)));
+        simd.transpose(&mut square);
+        for column in square {
+            note("transpose", column);
         }
         out
     }
