@@ -18,6 +18,7 @@ use super::kv::KvLayout;
 use super::threads::{SharedMut, Threads};
 use half::f16;
 use share::{Item, Share};
+use std::cmp::Reverse;
 
 pub use stack::Stacks;
 
@@ -83,17 +84,18 @@ const ITEMS_PER_THREAD: usize = 8;
 
 /// Reduces the segments of all items on all threads, then merges every item's in order.
 fn attend_split<'a>(isa: Isa, n_items: usize, item: impl Fn(usize) -> Item<'a> + Sync, threads: &Threads) {
-    let places: Vec<(usize, usize)> =
-        (0..n_items).flat_map(|i| item(i).segments().map(move |segment| (i, segment))).collect();
+    let segments = |i: usize| item(i).segments().map(move |segment| (i, segment));
+    let mut places: Vec<(usize, usize)> = (0..n_items).flat_map(segments).collect();
+    // The latest ones first: where sequences part, they take longest.
+    places.sort_by_key(|&(_, segment)| Reverse(segment));
     let mut shares: Vec<Option<Share>> = places.iter().map(|_| None).collect();
     threads.for_chunks(&mut shares, 1, |at, share| {
         let (i, segment) = places[at];
         share[0] = Some(item(i).share(isa, segment));
     });
     threads.parallel_for(n_items, |i| {
-        let first = places.partition_point(|(of, _)| *of < i);
-        let end = places.partition_point(|(of, _)| *of <= i);
-        item(i).merge(isa, shares[first..end].iter().flatten());
+        let own = places.iter().zip(&shares).rev().filter(|((of, _), _)| *of == i);
+        item(i).merge(isa, own.filter_map(|(_, share)| share.as_ref()));
     });
 }
 
