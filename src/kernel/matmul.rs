@@ -22,7 +22,7 @@ use super::isa::{Isa, Kernel, isa, run};
 use super::packed::{Packed, View};
 use super::pairs;
 use super::simd::{LANES, Line, Simd};
-use super::threads::{SharedMut, Threads, collect};
+use super::threads::{SharedMut, Threads, collect, collect_each};
 use crate::types::{Dtype, Precision};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -48,6 +48,18 @@ impl Packed {
     /// If the weights are dense, or a shape does not fit.
     pub fn matmul_quantized(&self, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
         View::all(self).matmul_quantized_on(isa(), x, threads)
+    }
+
+    /// [`Packed::matmul_quantized`] of several matrices, which the threads share as if they were one.
+    ///
+    /// # Panics
+    /// As [`Packed::matmul_quantized`].
+    pub fn matmul_quantized_each<const N: usize>(
+        weights: [&Self; N],
+        x: &QuantizedRows,
+        threads: &Threads,
+    ) -> [Vec<f32>; N] {
+        multiply_each(weights.map(View::all), pairs::pay(isa(), x.n_strips().1), isa(), x, threads)
     }
 
     /// As [`Packed::matmul`], but the outputs `wanted` alone, ascending: `[n_rows, wanted.len()]`. Each is what
@@ -112,60 +124,97 @@ impl View<'_> {
     /// As [`View::matmul_quantized_on`], full strips in pairs or not, where there are such products; the results are the
     /// same.
     pub(super) fn matmul_in_pairs(self, in_pairs: bool, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
-        assert_eq!(x.n_cols(), self.weights().n_cols(), "the activations do not have the columns of the weights");
-        let mut out = self.multiply(in_pairs && x.n_cols() > 0, isa, x, threads);
-        if x.n_terms() > x.n_rows() {
-            let (first, second) = out.split_at_mut(x.n_rows() * self.n_rows());
-            first.iter_mut().zip(second).for_each(|(first, second)| *first += *second);
-            out.truncate(x.n_rows() * self.n_rows());
-        }
+        let [out] = multiply_each([self], in_pairs, isa, x, threads);
         out
-    }
-
-    /// Every row of codes with every row of weights: `[x.n_terms(), outputs]`.
-    fn multiply(self, in_pairs: bool, isa: Isa, x: &QuantizedRows, threads: &Threads) -> Vec<f32> {
-        let multiply = |out: Outputs<'_>| {
-            with_format!(self.weights().dtype(), F => self.for_parts(x, threads, |strips, blocks| {
-                run(isa, Product::<F> { weights: self, x, strips, blocks, in_pairs, out: &out, format: PhantomData });
-            }), else panic!("dense weights take activations of full precision"));
-        };
-        // SAFETY: the parts are all strips with all blocks, and a product stores all outputs of its part.
-        unsafe { collect(x.n_terms() * self.n_rows(), multiply) }
     }
 
     /// Splits the blocks of rows among the threads.
     pub(super) fn for_blocks(self, threads: &Threads, run: impl Fn(Range<usize>) + Sync) {
-        self.for_pieces(threads, 1, |_, blocks| run(blocks));
+        for_pieces(&[self], 1, threads, |_, _, blocks| run(blocks));
     }
+}
 
-    /// Splits the strips, and the blocks of rows, among the threads.
-    ///
-    /// So many strips at once that they stay in the second-level cache while a thread streams the blocks: one part
-    /// after another has the same strips.
-    fn for_parts(self, x: &QuantizedRows, threads: &Threads, run: impl Fn(Range<usize>, Range<usize>) + Sync) {
-        /// Bytes of activations.
-        const RESIDENT: usize = 704 << 10;
-        let (n_strips, _) = x.n_strips();
-        let strip_bytes = x.n_cols() / UNIT * STRIP * size_of::<Group>();
-        let at_once = (RESIDENT / strip_bytes.max(1)).clamp(AT_ONCE[0], AT_ONCE[1]);
-        let n_times = n_strips.div_ceil(at_once);
-        let at_once = n_strips.div_ceil(n_times.max(1));
-        self.for_pieces(threads, n_times, |i, blocks| run(i * at_once..((i + 1) * at_once).min(n_strips), blocks));
+/// The products of every one of `weights`: `[x.n_rows(), outputs]`.
+fn multiply_each<const N: usize>(
+    weights: [View<'_>; N],
+    in_pairs: bool,
+    isa: Isa,
+    x: &QuantizedRows,
+    threads: &Threads,
+) -> [Vec<f32>; N] {
+    for view in weights {
+        assert_eq!(x.n_cols(), view.weights().n_cols(), "the activations do not have the columns of the weights");
     }
-
-    /// Runs `run(i, blocks)` for all blocks in pieces, first with 0 for `i`, at last with `n_times - 1`.
-    fn for_pieces(self, threads: &Threads, n_times: usize, run: impl Fn(usize, Range<usize>) + Sync) {
-        /// Pieces per thread, over all times: enough to even out threads that the system slows down.
-        const PIECES: usize = 8;
-        let n_blocks = self.n_blocks();
-        let n_pieces = threads.n_threads() * PIECES.div_ceil(n_times.max(1));
-        let piece = (n_blocks / n_pieces).max(1);
-        let n_pieces = n_blocks.div_ceil(piece);
-        threads.parallel_for(n_times * n_pieces, |i| {
-            let first = i % n_pieces * piece;
-            run(i / n_pieces, first..(first + piece).min(n_blocks));
+    let in_pairs = in_pairs && x.n_cols() > 0;
+    let multiply = |outs: [Outputs<'_>; N]| {
+        for_parts(&weights, x, threads, |i, strips, blocks| {
+            let (weights, out) = (weights[i], &outs[i]);
+            with_format!(weights.weights().dtype(), F => {
+                run(isa, Product::<F> { weights, x, strips, blocks, in_pairs, out, format: PhantomData });
+            }, else panic!("dense weights take activations of full precision"));
         });
+    };
+    // SAFETY: the parts are all strips with all blocks of all matrices, and a product stores all outputs of its part.
+    let mut outs = unsafe { collect_each(weights.map(|view| x.n_terms() * view.n_rows()), multiply) };
+    if x.n_terms() > x.n_rows() {
+        for out in &mut outs {
+            let n = out.len() / x.n_terms() * x.n_rows();
+            let (first, second) = out.split_at_mut(n);
+            first.iter_mut().zip(second).for_each(|(first, second)| *first += *second);
+            out.truncate(n);
+        }
     }
+    outs
+}
+
+/// Splits the strips, and the blocks of rows of all `weights`, among the threads: `run(i, strips, blocks)` for those of the
+/// `i`th.
+///
+/// So many strips at once that they stay in the second-level cache while a thread streams the blocks: one part after
+/// another has the same strips.
+fn for_parts(
+    weights: &[View<'_>],
+    x: &QuantizedRows,
+    threads: &Threads,
+    run: impl Fn(usize, Range<usize>, Range<usize>) + Sync,
+) {
+    /// Bytes of activations.
+    const RESIDENT: usize = 704 << 10;
+    let (n_strips, _) = x.n_strips();
+    let strip_bytes = x.n_cols() / UNIT * STRIP * size_of::<Group>();
+    let at_once = (RESIDENT / strip_bytes.max(1)).clamp(AT_ONCE[0], AT_ONCE[1]);
+    let n_times = n_strips.div_ceil(at_once);
+    let at_once = n_strips.div_ceil(n_times.max(1));
+    for_pieces(weights, n_times, threads, |time, i, blocks| {
+        run(i, time * at_once..((time + 1) * at_once).min(n_strips), blocks);
+    });
+}
+
+/// Runs `run(time, i, blocks)` for all blocks of the `i`th of all `weights` in pieces, first with 0 for `time`, at last with
+/// `n_times - 1`.
+fn for_pieces(
+    weights: &[View<'_>],
+    n_times: usize,
+    threads: &Threads,
+    run: impl Fn(usize, usize, Range<usize>) + Sync,
+) {
+    /// Pieces per thread, over all times: enough to even out threads that the system slows down.
+    const PIECES: usize = 8;
+    let n_blocks: usize = weights.iter().map(|view| view.n_blocks()).sum();
+    let piece = (n_blocks / (threads.n_threads() * PIECES.div_ceil(n_times.max(1)))).max(1);
+    let n_pieces_of = |view: &View<'_>| view.n_blocks().div_ceil(piece);
+    let n_pieces = weights.iter().map(n_pieces_of).sum::<usize>().max(1);
+    threads.parallel_for(n_times * n_pieces, |at| {
+        let mut piece_idx = at % n_pieces;
+        for (i, view) in weights.iter().enumerate() {
+            if let Some(later) = piece_idx.checked_sub(n_pieces_of(view)) {
+                piece_idx = later;
+                continue;
+            }
+            let first = piece_idx * piece;
+            return run(at / n_pieces, i, first..(first + piece).min(view.n_blocks()));
+        }
+    });
 }
 
 /// Where products store what they compute.

@@ -181,11 +181,23 @@ impl Threads {
 /// # Safety
 /// `write` writes every element, or panics.
 pub(super) unsafe fn collect<T>(n: usize, write: impl FnOnce(SharedMut<'_, MaybeUninit<T>>)) -> Vec<T> {
-    let mut elements = Vec::with_capacity(n);
-    write(SharedMut::new(&mut elements.spare_capacity_mut()[..n]));
-    // SAFETY: the capacity is at least `n`, and the caller says that `write`, which has returned, wrote them all.
-    unsafe { elements.set_len(n) };
+    // SAFETY: passed on to the caller.
+    let [elements] = unsafe { collect_each([n], |[all]| write(all)) };
     elements
+}
+
+/// As [`collect`] for several vectors.
+///
+/// # Safety
+/// As for [`collect`].
+pub(super) unsafe fn collect_each<T, const N: usize>(
+    lens: [usize; N],
+    write: impl FnOnce([SharedMut<'_, MaybeUninit<T>>; N]),
+) -> [Vec<T>; N] {
+    let mut vectors = lens.map(Box::new_uninit_slice);
+    write(vectors.each_mut().map(|vector| SharedMut::new(vector)));
+    // SAFETY: the caller says that `write`, which has returned, wrote all elements.
+    vectors.map(|vector| unsafe { vector.assume_init() }.into_vec())
 }
 
 /// A slice whose disjoint parts are written by different threads.

@@ -122,10 +122,7 @@ impl Linear {
             let wanted = format!("rows of {}", linear.packed.n_cols());
             return Err(Error::Shape { part: "linear", wanted, found: format!("rows of {n_in}") });
         }
-        let outputs = host::read("linear", x, |x| {
-            let rows = Rows::new(x, n_tokens, &linears);
-            linears.map(|linear| linear.multiply(&rows))
-        })?;
+        let outputs = host::read("linear", x, |x| Self::multiply_each(linears, &Rows::new(x, n_tokens, &linears)))?;
         let tensors = outputs
             .into_iter()
             .zip(linears)
@@ -154,7 +151,10 @@ impl Linear {
         }
         Ok(host::read("linear", &x, |x| match wanted {
             Some(wanted) => self.multiply_some(x, wanted, n_rows),
-            None => self.multiply(&Rows::new(x, n_rows, &[self])),
+            None => {
+                let [y] = Self::multiply_each([self], &Rows::new(x, n_rows, &[self]));
+                y
+            }
         })?)
     }
 
@@ -172,8 +172,28 @@ impl Linear {
         out
     }
 
+    /// All outputs of every one of `linears`; together, where all of them take codes.
+    fn multiply_each<const N: usize>(linears: [&Self; N], rows: &Rows<'_>) -> [Vec<f32>; N] {
+        let take_codes = linears.iter().all(|linear| linear.packed.is_quantized() && !linear.takes_tiles(rows.n_rows));
+        let mut outputs = match (&rows.codes, linears.first()) {
+            (Some(codes), Some(first)) if take_codes => {
+                Packed::matmul_quantized_each(linears.map(|linear| linear.packed.as_ref()), codes, &first.threads)
+            }
+            _ => linears.map(|linear| linear.multiply(rows)),
+        };
+        for (out, linear) in outputs.iter_mut().zip(linears) {
+            if let Some(bias) = &linear.bias {
+                for row in out.chunks_exact_mut(bias.len()) {
+                    row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+                }
+            }
+        }
+        outputs
+    }
+
+    /// All outputs, without the bias.
     fn multiply(&self, rows: &Rows<'_>) -> Vec<f32> {
-        let mut out = match rows {
+        match rows {
             Rows { tiles: Some(tiles), .. } if self.takes_tiles(rows.n_rows) => {
                 self.packed.matmul_tiled(tiles, &self.threads)
             }
@@ -181,12 +201,6 @@ impl Linear {
                 self.packed.matmul_quantized(codes, &self.threads)
             }
             _ => self.packed.matmul(rows.x, rows.n_rows, &self.threads),
-        };
-        if let Some(bias) = &self.bias {
-            for row in out.chunks_exact_mut(bias.len()) {
-                row.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
-            }
         }
-        out
     }
 }

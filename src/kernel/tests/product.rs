@@ -117,14 +117,22 @@ fn products_in_pairs_are_the_same_bit_for_bit() {
 
 #[test]
 fn one_quantization_serves_several_matrices() {
-    let threads = Threads::new(2);
-    let x = Random(5).floats(2 * 256);
-    let rows = QuantizedRows::quantize(&x, 2, 256, Precision::Bits8, &threads);
-    for dtype in [Dtype::Q4_K, Dtype::Q6_K, Dtype::Q8_0] {
-        let (packed, _) = matrix(dtype, 20, 256, 6);
-        let [shared, own] = [packed.matmul_quantized(&rows, &threads), packed.matmul(&x, 2, &threads)];
-        assert_eq!(own.len(), 40);
-        assert_same_bits(dtype.name(), &shared, &own);
+    let pools = [Threads::new(1), Threads::new(3)];
+    // Of other formats and sizes, one without rows; few rows of activations, and more than a thread takes at once.
+    let matrices = [(Dtype::Q4_K, 20), (Dtype::Q6_K, 300), (Dtype::Q8_0, 0), (Dtype::Q8_0, 37)];
+    let matrices = matrices.map(|(dtype, n_rows)| matrix(dtype, n_rows, 256, 6).0);
+    for (threads, m, precision) in [(&pools[0], 2, Precision::Bits8), (&pools[1], 300, Precision::Bits16)] {
+        let x = Random(5).floats(m * 256);
+        let rows = QuantizedRows::quantize(&x, m, 256, precision, threads);
+        let together = Packed::matmul_quantized_each(matrices.each_ref(), &rows, threads);
+        for (packed, together) in matrices.iter().zip(together) {
+            let what = format!("{m} rows, {} outputs", packed.n_rows());
+            assert_eq!(together.len(), m * packed.n_rows(), "{what}");
+            assert_same_bits(&what, &together, &packed.matmul_quantized(&rows, &pools[0]));
+            if precision == Precision::Bits8 {
+                assert_same_bits(&what, &together, &packed.matmul(&x, m, threads));
+            }
+        }
     }
 }
 
