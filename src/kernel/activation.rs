@@ -17,7 +17,7 @@
 
 use super::format::QUADS;
 use super::isa::{Isa, Kernel, isa, run};
-use super::simd::{LANES, Line, Simd};
+use super::simd::{LANES, Simd};
 use super::threads::Threads;
 use crate::types::Precision;
 use std::mem::MaybeUninit;
@@ -179,11 +179,11 @@ impl Kernel for Quantize<'_> {
         let mut n_rows = rows_of(strip);
         let (mut i, mut row) = (self.first % per_strip / n_rows, self.first % per_strip % n_rows);
         for groups in self.groups.chunks_mut(LANES) {
-            let mut batch = Batch { x: [&[0.0; GROUP]; LANES], second: [0; LANES] };
+            let mut batch = Batch { x: [&[0.0; GROUP]; LANES], second: [0.0; LANES] };
             for (x, second) in batch.x.iter_mut().zip(&mut batch.second).take(groups.len()) {
                 let mut term = strip * STRIP + row;
                 if term >= self.n_rows {
-                    (term, *second) = (term - self.n_rows, -1);
+                    (term, *second) = (term - self.n_rows, 1.0);
                 }
                 *x = &self.x[term * n_groups + i];
                 row += 1;
@@ -203,8 +203,8 @@ impl Kernel for Quantize<'_> {
 /// Sixteen groups, a lane each.
 struct Batch<'a> {
     x: [&'a [f32; GROUP]; LANES],
-    /// -1 where it is the second term that is wanted: what the first one takes away from `x`. Else 0.
-    second: [i32; LANES],
+    /// 1 where it is the second term that is wanted: what the first one takes away from `x`. Else 0.
+    second: [f32; LANES],
 }
 
 impl Batch<'_> {
@@ -223,9 +223,8 @@ impl Batch<'_> {
             }
         }
         let mut scales = Scales::new(simd, &columns);
-        if self.second.contains(&-1) {
-            let second = simd.load_line(&Line::of_ints(self.second));
-            let taken = simd.of_bits(simd.and(simd.bits(scales.scale), second));
+        if self.second.contains(&1.0) {
+            let taken = simd.mul(scales.scale, simd.load(&self.second));
             for column in &mut columns {
                 let code = simd.to_int(simd.mul(*column, scales.inverse));
                 *column = simd.sub(*column, simd.mul(taken, simd.floats(code)));

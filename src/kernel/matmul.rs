@@ -203,7 +203,7 @@ fn for_pieces(
     let n_blocks: usize = weights.iter().map(|view| view.n_blocks()).sum();
     let piece = (n_blocks / (threads.n_threads() * PIECES.div_ceil(n_times.max(1)))).max(1);
     let n_pieces_of = |view: &View<'_>| view.n_blocks().div_ceil(piece);
-    let n_pieces = weights.iter().map(n_pieces_of).sum::<usize>().max(1);
+    let n_pieces: usize = weights.iter().map(n_pieces_of).sum();
     threads.parallel_for(n_times * n_pieces, |at| {
         let mut piece_idx = at % n_pieces;
         for (i, view) in weights.iter().enumerate() {

@@ -34,7 +34,7 @@ impl<'a> Rows<'a> {
     fn new(x: &'a [f32], n_rows: usize, linears: &[&Linear]) -> Self {
         let tiled = linears.iter().find(|linear| linear.takes_tiles(n_rows));
         let tiles = tiled.map(|linear| TiledRows::new(x, n_rows, linear.packed.n_cols(), &linear.threads));
-        let coded = linears.iter().find(|linear| linear.packed.is_quantized() && !linear.takes_tiles(n_rows));
+        let coded = linears.iter().find(|linear| linear.takes_codes(n_rows));
         Self { x, n_rows, codes: coded.map(|linear| linear.quantize(x, n_rows)), tiles }
     }
 }
@@ -91,6 +91,10 @@ impl Linear {
     fn takes_tiles(&self, n_rows: usize) -> bool {
         let many = self.tiles_from.is_some_and(|from| n_rows >= from);
         many && self.precision == Precision::Bits8 && self.packed.is_quantized()
+    }
+
+    fn takes_codes(&self, n_rows: usize) -> bool {
+        self.packed.is_quantized() && !self.takes_tiles(n_rows)
     }
 
     fn quantize(&self, x: &[f32], n_rows: usize) -> QuantizedRows {
@@ -174,9 +178,8 @@ impl Linear {
 
     /// All outputs of every one of `linears`; together, where all of them take codes.
     fn multiply_each<const N: usize>(linears: [&Self; N], rows: &Rows<'_>) -> [Vec<f32>; N] {
-        let take_codes = linears.iter().all(|linear| linear.packed.is_quantized() && !linear.takes_tiles(rows.n_rows));
         let mut outputs = match (&rows.codes, linears.first()) {
-            (Some(codes), Some(first)) if take_codes => {
+            (Some(codes), Some(first)) if linears.iter().all(|linear| linear.takes_codes(rows.n_rows)) => {
                 Packed::matmul_quantized_each(linears.map(|linear| linear.packed.as_ref()), codes, &first.threads)
             }
             _ => linears.map(|linear| linear.multiply(rows)),
@@ -197,7 +200,7 @@ impl Linear {
             Rows { tiles: Some(tiles), .. } if self.takes_tiles(rows.n_rows) => {
                 self.packed.matmul_tiled(tiles, &self.threads)
             }
-            Rows { codes: Some(codes), .. } if self.packed.is_quantized() => {
+            Rows { codes: Some(codes), .. } if self.takes_codes(rows.n_rows) => {
                 self.packed.matmul_quantized(codes, &self.threads)
             }
             _ => self.packed.matmul(rows.x, rows.n_rows, &self.threads),

@@ -215,10 +215,6 @@ impl Simd for Avx512 {
         avx512!(_mm512_reduce_max_ps(x))
     }
     #[inline(always)]
-    fn largest_int(self, x: __m512i) -> i32 {
-        avx512!(_mm512_reduce_max_epi32(x))
-    }
-    #[inline(always)]
     fn dot_bytes(self, acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
         avx512!(_mm512_dpbusd_epi32(acc, a, b))
     }

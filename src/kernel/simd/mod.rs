@@ -53,13 +53,6 @@ impl Line {
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 
-    /// Sixteen dwords as a line.
-    #[inline(always)]
-    pub(super) fn of_ints(x: [i32; LANES]) -> Self {
-        // SAFETY: both types are 64 bytes without padding, and every bit pattern is a `Line`.
-        unsafe { std::mem::transmute(x) }
-    }
-
     /// The line as sixteen numbers.
     #[inline(always)]
     pub(super) fn floats(&self) -> &[f32; LANES] {
